@@ -1,0 +1,3 @@
+//! From order to result.
+
+pub mod agent;

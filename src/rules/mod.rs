@@ -1,0 +1,1 @@
+//! P0 rules on syntax trees.
