@@ -4,13 +4,18 @@
 //!
 //! | module | what it is for |
 //! |---|---|
+//! | [`effect`] | the one place every lasting effect goes through, numbered |
 //! | [`plan`] | what the job is: plan, tasks, order, mode, template; pure |
 //! | [`rules`] | P0 rules on syntax trees; pure |
 //! | [`run`] | the run's state and `decide`; pure, no I/O, no clock of its own |
 //! | [`git`] | the only module that uses git2 or runs git |
+//! | [`ledger`] | the one ref: versioned state, compare-and-swap, history |
 //! | [`attempt`] | order to result: workspace, agent, checks |
 
 pub mod attempt;
+pub mod effect;
+pub mod git;
+pub mod ledger;
 pub mod plan;
 pub mod rules;
 pub mod run;

@@ -1,0 +1,421 @@
+//! Objects: files at a commit, trees with a few paths changed, commits, differences, merges.
+
+use std::path::Path;
+
+use jiff::Timestamp;
+
+use super::{GitError, Repo, Result, cli};
+use crate::effect;
+use crate::run::state::Person;
+
+/// A file in a tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Path from the root.
+    pub path: String,
+    /// Mode as git writes it, e.g. `0o100644`.
+    pub mode: u32,
+    /// The object.
+    pub oid: String,
+}
+
+/// Mode of a symbolic link.
+pub const SYMLINK: u32 = 0o120_000;
+/// Mode of a submodule.
+pub const GITLINK: u32 = 0o160_000;
+
+/// How one path differs between two trees.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Path from the root.
+    pub path: String,
+    /// What stood there before.
+    pub before: Option<Entry>,
+    /// What stands there now.
+    pub after: Option<Entry>,
+}
+
+/// What a commit is made of.
+#[derive(Debug, Clone)]
+pub struct NewCommit<'a> {
+    /// Its tree.
+    pub tree: &'a str,
+    /// Its parents, the first one first.
+    pub parents: &'a [String],
+    /// The whole message.
+    pub message: &'a str,
+    /// Author.
+    pub author: &'a Person,
+    /// Committer.
+    pub committer: &'a Person,
+    /// Time of both.
+    pub time: Timestamp,
+}
+
+/// What a merge of two commits gives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MergeOutcome {
+    /// The merged tree, with conflict markers where it conflicts.
+    pub tree: String,
+    /// Paths in conflict.
+    pub conflicts: Vec<String>,
+    /// What git says about them.
+    pub messages: String,
+}
+
+impl Repo {
+    fn tree(&self, treeish: &str) -> Result<git2::Tree<'_>> {
+        let object = self
+            .inner
+            .find_object(git2::Oid::from_str(treeish)?, None)?;
+        Ok(object.peel_to_tree()?)
+    }
+
+    /// The tree of a commit.
+    ///
+    /// # Errors
+    /// When the commit is missing.
+    pub fn tree_of(&self, commit: &str) -> Result<String> {
+        Ok(self.tree(commit)?.id().to_string())
+    }
+
+    /// The entry at `path` in a commit or tree; symbolic links are not followed.
+    ///
+    /// # Errors
+    /// When the tree is missing.
+    pub fn entry(&self, treeish: &str, path: &str) -> Result<Option<Entry>> {
+        match self.tree(treeish)?.get_path(Path::new(path)) {
+            Ok(entry) => Ok(Some(Entry {
+                path: path.to_owned(),
+                mode: mode(entry.filemode()),
+                oid: entry.id().to_string(),
+            })),
+            Err(e) if e.code() == git2::ErrorCode::NotFound => Ok(None),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    /// The content of the regular file at `path` in a commit or tree.
+    ///
+    /// # Errors
+    /// When the tree or blob is missing.
+    pub fn file(&self, treeish: &str, path: &str) -> Result<Option<Vec<u8>>> {
+        match self.entry(treeish, path)? {
+            Some(entry) if entry.mode & 0o170_000 == 0o100_000 => self.blob(&entry.oid).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// The content of a blob.
+    ///
+    /// # Errors
+    /// When it is missing.
+    pub fn blob(&self, oid: &str) -> Result<Vec<u8>> {
+        Ok(self
+            .inner
+            .find_blob(git2::Oid::from_str(oid)?)?
+            .content()
+            .to_vec())
+    }
+
+    /// Paths of everything directly in `dir` (files and folders), from the root.
+    ///
+    /// # Errors
+    /// When the tree is missing.
+    pub fn list(&self, treeish: &str, dir: &str) -> Result<Vec<String>> {
+        let root = self.tree(treeish)?;
+        let tree = if dir.is_empty() {
+            root
+        } else {
+            match root.get_path(Path::new(dir)) {
+                Ok(entry) if entry.kind() == Some(git2::ObjectType::Tree) => {
+                    self.inner.find_tree(entry.id())?
+                }
+                Ok(_) => return Ok(Vec::new()),
+                Err(e) if e.code() == git2::ErrorCode::NotFound => return Ok(Vec::new()),
+                Err(e) => return Err(e.into()),
+            }
+        };
+        let prefix = if dir.is_empty() {
+            String::new()
+        } else {
+            format!("{dir}/")
+        };
+        Ok(tree
+            .iter()
+            .filter_map(|e| e.name().ok().map(|name| format!("{prefix}{name}")))
+            .collect())
+    }
+
+    /// Writes a blob.
+    ///
+    /// # Errors
+    /// When the object database cannot be written.
+    pub fn write_blob(&self, bytes: &[u8]) -> Result<String> {
+        Ok(self.inner.blob(bytes)?.to_string())
+    }
+
+    /// The tree `base` (or none) with some paths set to files of these contents, or removed.
+    ///
+    /// # Errors
+    /// When the object database cannot be read or written.
+    pub fn with_files(
+        &self,
+        base: Option<&str>,
+        edits: &[(String, Option<Vec<u8>>)],
+    ) -> Result<String> {
+        let mut entries = Vec::with_capacity(edits.len());
+        for (path, content) in edits {
+            let entry = match content {
+                Some(bytes) => Some((0o100_644, self.write_blob(bytes)?)),
+                None => None,
+            };
+            entries.push((path.clone(), entry));
+        }
+        self.with_entries(base, &entries)
+    }
+
+    /// The tree `base` (or none) with some paths set to objects (mode, oid), or removed.
+    ///
+    /// # Errors
+    /// When the object database cannot be read or written.
+    pub fn with_entries(
+        &self,
+        base: Option<&str>,
+        edits: &[(String, Option<(u32, String)>)],
+    ) -> Result<String> {
+        let baseline = match base {
+            Some(base) => self.tree(base)?,
+            None => self
+                .inner
+                .find_tree(self.inner.treebuilder(None)?.write()?)?,
+        };
+        let mut builder = git2::build::TreeUpdateBuilder::new();
+        for (path, entry) in edits {
+            match entry {
+                Some((mode, oid)) => {
+                    let kind = match *mode {
+                        SYMLINK => git2::FileMode::Link,
+                        GITLINK => git2::FileMode::Commit,
+                        m if m & 0o111 != 0 => git2::FileMode::BlobExecutable,
+                        _ => git2::FileMode::Blob,
+                    };
+                    builder.upsert(path.as_str(), git2::Oid::from_str(oid)?, kind);
+                }
+                None => {
+                    if baseline.get_path(Path::new(path)).is_ok() {
+                        builder.remove(path.as_str());
+                    }
+                }
+            }
+        }
+        Ok(builder.create_updated(&self.inner, &baseline)?.to_string())
+    }
+
+    /// Writes a commit; the same input gives the same object id.
+    ///
+    /// # Errors
+    /// When the object database cannot be written, or a name is unusable for git.
+    pub fn commit(&self, new: &NewCommit<'_>) -> Result<String> {
+        let time = git2::Time::new(new.time.as_second(), 0);
+        let author = git2::Signature::new(&new.author.name, &new.author.email, &time)?;
+        let committer = git2::Signature::new(&new.committer.name, &new.committer.email, &time)?;
+        let tree = self.tree(new.tree)?;
+        let mut parents = Vec::with_capacity(new.parents.len());
+        for parent in new.parents {
+            parents.push(self.inner.find_commit(git2::Oid::from_str(parent)?)?);
+        }
+        let parents: Vec<_> = parents.iter().collect();
+        let oid = effect::perform("write a commit", || {
+            self.inner
+                .commit(None, &author, &committer, new.message, &tree, &parents)
+        })?;
+        Ok(oid.to_string())
+    }
+
+    /// First line, whole message, parents and author of a commit.
+    ///
+    /// # Errors
+    /// When the commit is missing.
+    pub fn commit_info(&self, oid: &str) -> Result<CommitInfo> {
+        let commit = self.inner.find_commit(git2::Oid::from_str(oid)?)?;
+        let author = commit.author();
+        Ok(CommitInfo {
+            message: String::from_utf8_lossy(commit.message_bytes()).into_owned(),
+            parents: commit.parent_ids().map(|p| p.to_string()).collect(),
+            author: Person {
+                name: String::from_utf8_lossy(author.name_bytes()).into_owned(),
+                email: String::from_utf8_lossy(author.email_bytes()).into_owned(),
+            },
+            time: Timestamp::from_second(commit.time().seconds()).unwrap_or(Timestamp::UNIX_EPOCH),
+        })
+    }
+
+    /// Every path that differs between two trees (or commits), sorted; renames are not followed.
+    ///
+    /// # Errors
+    /// When a tree is missing.
+    pub fn changes(&self, before: &str, after: &str) -> Result<Vec<Change>> {
+        let (a, b) = (self.tree(before)?, self.tree(after)?);
+        let mut options = git2::DiffOptions::new();
+        options
+            .include_typechange(true)
+            .ignore_submodules(false)
+            .skip_binary_check(true);
+        let diff = self
+            .inner
+            .diff_tree_to_tree(Some(&a), Some(&b), Some(&mut options))?;
+        let side = |file: &git2::DiffFile<'_>| {
+            if file.id().is_zero() {
+                return None;
+            }
+            Some(Entry {
+                path: path_text(file),
+                mode: u32::from(file.mode()),
+                oid: file.id().to_string(),
+            })
+        };
+        Ok(diff
+            .deltas()
+            .map(|delta| Change {
+                path: path_text(&delta.new_file()),
+                before: side(&delta.old_file()),
+                after: side(&delta.new_file()),
+            })
+            .collect())
+    }
+
+    /// A number that two differences share when they change the same lines in the same way,
+    /// wherever those lines stand. `apart_from` is left out of account.
+    ///
+    /// # Errors
+    /// When a tree is missing.
+    pub fn patch_id(&self, before: &str, after: &str, apart_from: &str) -> Result<String> {
+        let drop_path = |treeish: &str| {
+            self.with_entries(
+                Some(&self.tree_of(treeish)?),
+                &[(apart_from.to_owned(), None)],
+            )
+        };
+        let (a, b) = (drop_path(before)?, drop_path(after)?);
+        let diff =
+            self.inner
+                .diff_tree_to_tree(Some(&self.tree(&a)?), Some(&self.tree(&b)?), None)?;
+        Ok(diff.patchid(None)?.to_string())
+    }
+
+    /// Merges two commits in memory, as `git merge` would.
+    ///
+    /// # Errors
+    /// When the `git` program fails for another reason than a conflict.
+    pub fn merge(&self, ours: &str, theirs: &str) -> Result<MergeOutcome> {
+        let git = cli::Git::user(self.common_dir()).args([
+            "merge-tree",
+            "--write-tree",
+            "-z",
+            "--name-only",
+            "--messages",
+            ours,
+            theirs,
+        ]);
+        let (status, out) = git.status()?;
+        if status != 0 && status != 1 {
+            return Err(GitError::Program {
+                command: format!("git merge-tree {ours} {theirs}"),
+                detail: format!("exit status {status}"),
+            });
+        }
+        let mut fields = out
+            .split(|b| *b == 0)
+            .map(|f| String::from_utf8_lossy(f).into_owned());
+        let tree = fields.next().unwrap_or_default().trim().to_owned();
+        let conflicts: Vec<String> = fields.by_ref().take_while(|f| !f.is_empty()).collect();
+        // What follows are groups of: count, that many paths, a type, a message.
+        let mut messages = String::new();
+        let rest: Vec<String> = fields.collect();
+        let mut at = 0;
+        while let Some(count) = rest.get(at).and_then(|c| c.trim().parse::<usize>().ok()) {
+            if let Some(message) = rest.get(at + count + 2) {
+                messages.push_str(message.trim_end());
+                messages.push('\n');
+            }
+            at += count + 3;
+        }
+        Ok(MergeOutcome {
+            tree,
+            conflicts: if status == 1 { conflicts } else { Vec::new() },
+            messages,
+        })
+    }
+
+    /// The commits from `from` (not included) to `to`, oldest first, along first parents.
+    ///
+    /// # Errors
+    /// When a commit is missing.
+    pub fn first_parents(&self, from: &str, to: &str) -> Result<Vec<String>> {
+        let mut walk = self.inner.revwalk()?;
+        walk.push(git2::Oid::from_str(to)?)?;
+        walk.hide(git2::Oid::from_str(from)?)?;
+        walk.simplify_first_parent()?;
+        let mut found = walk
+            .map(|oid| Ok(oid?.to_string()))
+            .collect::<Result<Vec<_>>>()?;
+        found.reverse();
+        Ok(found)
+    }
+
+    /// The newest common ancestor of two commits.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn merge_base(&self, a: &str, b: &str) -> Result<String> {
+        Ok(self
+            .inner
+            .merge_base(git2::Oid::from_str(a)?, git2::Oid::from_str(b)?)?
+            .to_string())
+    }
+
+    /// The difference between two trees as a patch, for people.
+    ///
+    /// # Errors
+    /// When a tree is missing.
+    pub fn patch(&self, before: &str, after: &str) -> Result<String> {
+        let diff = self.inner.diff_tree_to_tree(
+            Some(&self.tree(before)?),
+            Some(&self.tree(after)?),
+            None,
+        )?;
+        let mut text = Vec::new();
+        diff.print(git2::DiffFormat::Patch, |_, _, line| {
+            if matches!(line.origin(), '+' | '-' | ' ') {
+                text.push(line.origin() as u8);
+            }
+            text.extend_from_slice(line.content());
+            true
+        })?;
+        Ok(String::from_utf8_lossy(&text).into_owned())
+    }
+}
+
+/// What is known of a commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommitInfo {
+    /// The whole message.
+    pub message: String,
+    /// Its parents.
+    pub parents: Vec<String>,
+    /// Its author.
+    pub author: Person,
+    /// When it was committed.
+    pub time: Timestamp,
+}
+
+fn mode(filemode: i32) -> u32 {
+    u32::try_from(filemode).unwrap_or(0)
+}
+
+fn path_text(file: &git2::DiffFile<'_>) -> String {
+    file.path_bytes()
+        .map(|b| String::from_utf8_lossy(b).into_owned())
+        .unwrap_or_default()
+}

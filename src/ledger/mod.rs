@@ -1,0 +1,332 @@
+//! The ledger: a run's state and history behind one ref, `refs/pertask/runs/<run>`.
+//!
+//! Each commit is one transition: its message says it in words, its tree holds the versioned state,
+//! the pinned plan, configuration and prompts, and a folder for each attempt. The newest commit's
+//! `state.json` is all that is needed to go on, so reading takes the same time however long the
+//! history is.
+//!
+//! Races: the ref moves by compare-and-swap from the commit that was read; who loses gets
+//! [`LedgerError::Raced`], reads again and decides again. Crashes: blobs, tree and commit are written
+//! before the ref moves, so the ref names either the old state or the new one, whole.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use thiserror::Error;
+
+use crate::git::{GitError, NewCommit, Repo};
+use crate::plan::{Config, Plan};
+use crate::run::state::{self, Person, State};
+
+/// Where the ledgers' refs are.
+pub const PREFIX: &str = "refs/pertask/runs/";
+
+const STATE: &str = "state.json";
+const PLAN: &str = "plan.json";
+const CONFIG: &str = "config.json";
+
+/// What can go wrong with a ledger in ways a caller tells apart.
+#[derive(Debug, Error)]
+pub enum LedgerError {
+    /// Somebody else recorded something first.
+    #[error("somebody else recorded a step of {0} first")]
+    Raced(String),
+    /// There is no such run.
+    #[error("there is no run named {0}")]
+    Unknown(String),
+    /// The state was written by a newer program.
+    #[error(
+        "run {run} was written by a newer git-pertask (its state has version {found}, this program knows up to {known}); update git-pertask"
+    )]
+    Newer {
+        /// The run.
+        run: String,
+        /// Version found.
+        found: u64,
+        /// Newest version known here.
+        known: u32,
+    },
+    /// The state cannot be read.
+    #[error("the ledger of run {run} cannot be read: {file} at {commit}: {why}")]
+    Damaged {
+        /// The run.
+        run: String,
+        /// The file in the ledger's tree.
+        file: String,
+        /// The ledger's commit.
+        commit: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// Anything git says.
+    #[error(transparent)]
+    Git(#[from] GitError),
+}
+
+/// Result of the functions here.
+pub type Result<T, E = LedgerError> = std::result::Result<T, E>;
+
+/// The ledger of one run.
+#[derive(Clone)]
+pub struct Ledger<'r> {
+    repo: &'r Repo,
+    run: String,
+}
+
+/// The state with the commit it was read from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Snapshot {
+    /// The ledger's commit.
+    pub commit: String,
+    /// The state in it.
+    pub state: State,
+}
+
+/// One step of the history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// The ledger's commit.
+    pub commit: String,
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub by: Person,
+    /// What happened: the first line.
+    pub what: String,
+    /// The rest of the message.
+    pub detail: String,
+}
+
+/// Files that a transition adds to the ledger's tree.
+pub type Files = Vec<(String, Vec<u8>)>;
+
+/// The names of all runs, oldest name first.
+///
+/// # Errors
+/// When the refs cannot be read.
+pub fn runs(repo: &Repo) -> Result<Vec<String>> {
+    let refs = repo.refs_below(PREFIX)?;
+    Ok(refs
+        .into_iter()
+        .filter_map(|(name, _)| Some(name.strip_prefix(PREFIX)?.to_owned()))
+        .collect())
+}
+
+impl<'r> Ledger<'r> {
+    /// The ledger of `run`, whether or not it is there yet.
+    #[must_use]
+    pub fn of(repo: &'r Repo, run: &str) -> Self {
+        Self {
+            repo,
+            run: run.to_owned(),
+        }
+    }
+
+    /// Full name of its ref.
+    #[must_use]
+    pub fn ref_name(&self) -> String {
+        format!("{PREFIX}{}", self.run)
+    }
+
+    /// The commit its ref is at; cheap.
+    ///
+    /// # Errors
+    /// When the repository cannot be read.
+    pub fn tip(&self) -> Result<Option<String>> {
+        Ok(self.repo.target(&self.ref_name())?)
+    }
+
+    /// The newest state.
+    ///
+    /// # Errors
+    /// [`LedgerError::Unknown`], [`LedgerError::Newer`], [`LedgerError::Damaged`].
+    pub fn read(&self) -> Result<Snapshot> {
+        let commit = self
+            .tip()?
+            .ok_or_else(|| LedgerError::Unknown(self.run.clone()))?;
+        self.at(commit)
+    }
+
+    /// The state at one of its commits.
+    ///
+    /// # Errors
+    /// As [`Ledger::read`].
+    pub fn at(&self, commit: String) -> Result<Snapshot> {
+        let bytes = self.required(&commit, STATE)?;
+        let damaged = |why: String| LedgerError::Damaged {
+            run: self.run.clone(),
+            file: STATE.to_owned(),
+            commit: commit.clone(),
+            why,
+        };
+        // The version first: a newer state need not have the shape we know.
+        #[derive(serde::Deserialize)]
+        struct Version {
+            schema: u64,
+        }
+        let version: Version =
+            serde_json::from_slice(&bytes).map_err(|e| damaged(e.to_string()))?;
+        if version.schema > u64::from(state::SCHEMA) {
+            return Err(LedgerError::Newer {
+                run: self.run.clone(),
+                found: version.schema,
+                known: state::SCHEMA,
+            });
+        }
+        let state = serde_json::from_slice(&bytes).map_err(|e| damaged(e.to_string()))?;
+        Ok(Snapshot { commit, state })
+    }
+
+    fn required(&self, commit: &str, path: &str) -> Result<Vec<u8>> {
+        self.repo
+            .file(commit, path)?
+            .ok_or_else(|| LedgerError::Damaged {
+                run: self.run.clone(),
+                file: path.to_owned(),
+                commit: commit.to_owned(),
+                why: "it is not there".to_owned(),
+            })
+    }
+
+    fn json<T: DeserializeOwned>(&self, commit: &str, path: &str) -> Result<T> {
+        let bytes = self.required(commit, path)?;
+        serde_json::from_slice(&bytes).map_err(|e| LedgerError::Damaged {
+            run: self.run.clone(),
+            file: path.to_owned(),
+            commit: commit.to_owned(),
+            why: e.to_string(),
+        })
+    }
+
+    /// The pinned plan.
+    ///
+    /// # Errors
+    /// [`LedgerError::Damaged`].
+    pub fn plan(&self, commit: &str) -> Result<Plan> {
+        self.json(commit, PLAN)
+    }
+
+    /// The pinned configuration.
+    ///
+    /// # Errors
+    /// [`LedgerError::Damaged`].
+    pub fn config(&self, commit: &str) -> Result<Config> {
+        self.json(commit, CONFIG)
+    }
+
+    /// A file of the ledger's tree.
+    ///
+    /// # Errors
+    /// When the repository cannot be read.
+    pub fn file(&self, commit: &str, path: &str) -> Result<Option<Vec<u8>>> {
+        Ok(self.repo.file(commit, path)?)
+    }
+
+    /// Paths directly in a folder of the ledger's tree.
+    ///
+    /// # Errors
+    /// When the repository cannot be read.
+    pub fn list(&self, commit: &str, dir: &str) -> Result<Vec<String>> {
+        Ok(self.repo.list(commit, dir)?)
+    }
+
+    /// Records the first state with the pinned plan and configuration.
+    ///
+    /// # Errors
+    /// [`LedgerError::Raced`] when the run exists.
+    pub fn create(
+        &self,
+        state: State,
+        plan: &Plan,
+        config: &Config,
+        message: &str,
+        by: &Person,
+        at: Timestamp,
+    ) -> Result<Snapshot> {
+        let files = vec![
+            (PLAN.to_owned(), to_json(plan)),
+            (CONFIG.to_owned(), to_json(config)),
+        ];
+        self.write(None, state, message, files, by, at)
+    }
+
+    /// Records one transition from `from`.
+    ///
+    /// # Errors
+    /// [`LedgerError::Raced`] when somebody else was first; nothing is recorded then.
+    pub fn append(
+        &self,
+        from: &Snapshot,
+        state: State,
+        message: &str,
+        files: Files,
+        by: &Person,
+        at: Timestamp,
+    ) -> Result<Snapshot> {
+        self.write(Some(&from.commit), state, message, files, by, at)
+    }
+
+    fn write(
+        &self,
+        from: Option<&str>,
+        state: State,
+        message: &str,
+        mut files: Files,
+        by: &Person,
+        at: Timestamp,
+    ) -> Result<Snapshot> {
+        files.push((STATE.to_owned(), to_json(&state)));
+        let edits: Vec<_> = files
+            .into_iter()
+            .map(|(path, bytes)| (path, Some(bytes)))
+            .collect();
+        let tree = self.repo.with_files(from, &edits)?;
+        let parents: Vec<String> = from.iter().map(|p| (*p).to_owned()).collect();
+        let commit = self.repo.commit(&NewCommit {
+            tree: &tree,
+            parents: &parents,
+            message,
+            author: by,
+            committer: by,
+            time: at,
+        })?;
+        let why = message.lines().next().unwrap_or_default();
+        match self.repo.swap(&self.ref_name(), from, &commit, why) {
+            Ok(()) => Ok(Snapshot { commit, state }),
+            Err(GitError::Raced { .. }) => Err(LedgerError::Raced(self.run.clone())),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    /// The steps so far, newest first.
+    ///
+    /// # Errors
+    /// When the repository cannot be read.
+    pub fn history(&self) -> Result<Vec<Step>> {
+        let mut steps = Vec::new();
+        let mut at = self.tip()?;
+        while let Some(commit) = at {
+            let info = self.repo.commit_info(&commit)?;
+            let (what, detail) = info.message.split_once('\n').unwrap_or((&info.message, ""));
+            steps.push(Step {
+                at: info.time,
+                by: info.author,
+                what: what.to_owned(),
+                detail: detail.trim().to_owned(),
+                commit,
+            });
+            at = info.parents.first().cloned();
+        }
+        Ok(steps)
+    }
+}
+
+/// A value as the ledger stores it: JSON with line breaks, so that `git diff` reads well.
+#[must_use]
+pub fn to_json<T: Serialize>(value: &T) -> Vec<u8> {
+    // Our own types have string keys and finite numbers only, so this cannot fail; if it ever did,
+    // an empty object is refused by the reader instead of being taken for a state.
+    let mut bytes = serde_json::to_vec_pretty(value).unwrap_or_else(|_| b"{}".to_vec());
+    bytes.push(b'\n');
+    bytes
+}

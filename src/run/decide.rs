@@ -1,0 +1,363 @@
+//! What is to be done next: a pure function from state and facts to actions.
+//!
+//! It is level-triggered: it looks at how things are, never at what happened, so an event that is
+//! lost, doubled or late changes nothing. The caller does the first action, gathers the facts anew,
+//! and asks again; an action that is no longer due is simply not named the next time.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use super::order::OrderKind;
+use super::state::{Claim, Item, Phase, State};
+use crate::plan::Limits;
+
+/// Where a branch stands beside the commit we recorded for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// Exactly there.
+    Same,
+    /// It is not there at all.
+    Missing,
+    /// At an ancestor of ours: our own move was not finished.
+    Behind {
+        /// Where it is.
+        at: String,
+    },
+    /// Somebody added commits on top of ours.
+    Ahead {
+        /// Where it is.
+        at: String,
+    },
+    /// It was rewritten.
+    Diverged {
+        /// Where it is.
+        at: String,
+    },
+}
+
+/// What is known of the world beside the state.
+#[derive(Debug, Clone, Default)]
+pub struct Facts {
+    /// The time.
+    pub now: Timestamp,
+    /// Where each branch of ours stands, by short name.
+    pub standings: BTreeMap<String, Standing>,
+    /// Claims whose holder is known to be gone.
+    pub gone: BTreeSet<String>,
+    /// Claims for which a finished result lies on this machine.
+    pub results: BTreeSet<String>,
+    /// Claims that this process works on.
+    pub mine: BTreeSet<String>,
+    /// Keys of items whose branch contains the run branch's head.
+    pub up_to_date: BTreeSet<String>,
+    /// How many more attempts may run here at the same time.
+    pub slots: usize,
+    /// The pinned limits.
+    pub limits: Option<Limits>,
+    /// Whether this process has already built the base.
+    pub base_built: bool,
+    /// Whether this process has already looked at the gate, for this head of the run branch.
+    pub gate_seen: bool,
+}
+
+/// Something to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Point a branch to where the ledger says it is.
+    Repair {
+        /// Short name.
+        branch: String,
+        /// Where it is now.
+        from: Option<String>,
+        /// Where it belongs.
+        to: String,
+    },
+    /// Take note of commits that somebody made on the run branch.
+    AdoptRun {
+        /// Its head.
+        commit: String,
+    },
+    /// Build the base, before the first agent.
+    BuildBase,
+    /// Record a result that was finished, but not recorded.
+    Publish {
+        /// The item.
+        item: String,
+    },
+    /// Take an order back whose holder is gone.
+    Free {
+        /// The item.
+        item: String,
+        /// Why.
+        why: String,
+    },
+    /// Check commits that a person made on a task branch.
+    Adopt {
+        /// The item.
+        item: String,
+        /// The branch's head.
+        commit: String,
+    },
+    /// Merge an approved item into the run branch.
+    Merge {
+        /// The item.
+        item: String,
+    },
+    /// Merge the run branch into an approved item's branch.
+    Forward {
+        /// The item.
+        item: String,
+    },
+    /// Start an attempt.
+    Start {
+        /// The item.
+        item: String,
+    },
+    /// Look at the final checklist.
+    Gate,
+}
+
+/// Something that nothing can be done about now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wait {
+    /// A person must decide.
+    Review {
+        /// The item.
+        item: String,
+    },
+    /// A person must say how to go on.
+    Stopped {
+        /// The item.
+        item: String,
+    },
+    /// A branch of ours was rewritten.
+    Rewritten {
+        /// Short name.
+        branch: String,
+        /// Where it is.
+        at: String,
+        /// Where it belongs.
+        ours: String,
+    },
+    /// Another process works on it.
+    Elsewhere {
+        /// The item.
+        item: String,
+        /// Whose claim it is.
+        claim: Claim,
+    },
+    /// This process works on it.
+    Here {
+        /// The item.
+        item: String,
+    },
+    /// The money limit of the run is reached.
+    Budget {
+        /// The limit, in US dollars, as text.
+        limit: String,
+    },
+    /// The base does not build.
+    BaseBroken,
+    /// The gate does not hold.
+    Gate,
+}
+
+/// What to do, and what it waits for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Decision {
+    /// In the order they are to be done.
+    pub actions: Vec<Action>,
+    /// What cannot be done now.
+    pub waits: Vec<Wait>,
+}
+
+/// Decides.
+#[must_use]
+pub fn decide(state: &State, facts: &Facts) -> Decision {
+    let mut decision = Decision::default();
+    if state.end.is_some() {
+        return decision;
+    }
+    run_branch(state, facts, &mut decision);
+    if !decision.waits.is_empty() {
+        return decision;
+    }
+    if !base_builds(state, facts, &mut decision) {
+        return decision;
+    }
+    for item in &state.items {
+        look_at(item, facts, &mut decision);
+    }
+    merges(state, facts, &mut decision);
+    starts(state, facts, &mut decision);
+    if state.items.iter().all(Item::is_settled) && decision.actions.is_empty() {
+        let known_not_to_hold = state.gate.iter().any(|g| !g.holds);
+        if facts.gate_seen && known_not_to_hold {
+            decision.waits.push(Wait::Gate);
+        } else {
+            decision.actions.push(Action::Gate);
+        }
+    }
+    decision
+}
+
+fn run_branch(state: &State, facts: &Facts, decision: &mut Decision) {
+    let branch = &state.run_branch;
+    match facts.standings.get(&branch.name) {
+        None | Some(Standing::Same) => {}
+        Some(Standing::Missing) => decision.actions.push(repair(branch, None)),
+        Some(Standing::Behind { at }) => decision.actions.push(repair(branch, Some(at))),
+        Some(Standing::Ahead { at }) => {
+            decision
+                .actions
+                .push(Action::AdoptRun { commit: at.clone() });
+        }
+        Some(Standing::Diverged { at }) => decision.waits.push(rewritten(branch, at)),
+    }
+}
+
+fn repair(branch: &super::state::Branch, from: Option<&String>) -> Action {
+    Action::Repair {
+        branch: branch.name.clone(),
+        from: from.cloned(),
+        to: branch.head.clone(),
+    }
+}
+
+fn rewritten(branch: &super::state::Branch, at: &str) -> Wait {
+    Wait::Rewritten {
+        branch: branch.name.clone(),
+        at: at.to_owned(),
+        ours: branch.head.clone(),
+    }
+}
+
+fn base_builds(state: &State, facts: &Facts, decision: &mut Decision) -> bool {
+    match &state.base_build {
+        Some(build) if build.checks.iter().all(|c| c.passed) => true,
+        Some(_) if facts.base_built => {
+            decision.waits.push(Wait::BaseBroken);
+            false
+        }
+        _ => {
+            decision.actions.push(Action::BuildBase);
+            false
+        }
+    }
+}
+
+fn look_at(item: &Item, facts: &Facts, decision: &mut Decision) {
+    let key = || item.key.clone();
+    if let Phase::Running { claim } = &item.phase {
+        if facts.mine.contains(&claim.id) {
+            decision.waits.push(Wait::Here { item: key() });
+        } else if facts.results.contains(&claim.id) {
+            decision.actions.push(Action::Publish { item: key() });
+        } else if facts.gone.contains(&claim.id) {
+            let why = "the process that worked on it is gone".to_owned();
+            decision.actions.push(Action::Free { item: key(), why });
+        } else if claim.deadline < facts.now {
+            let why = "its deadline has passed".to_owned();
+            decision.actions.push(Action::Free { item: key(), why });
+        } else {
+            decision.waits.push(Wait::Elsewhere {
+                item: key(),
+                claim: claim.clone(),
+            });
+        }
+        return;
+    }
+    if item.is_settled() {
+        return;
+    }
+    if let Some(branch) = &item.branch {
+        match facts.standings.get(&branch.name) {
+            None | Some(Standing::Same) => {}
+            Some(Standing::Missing) => decision.actions.push(repair(branch, None)),
+            Some(Standing::Behind { at }) => decision.actions.push(repair(branch, Some(at))),
+            Some(Standing::Ahead { at }) => {
+                // Checked like any attempt: it needs a place to run in.
+                if facts.slots > 0 {
+                    decision.actions.push(Action::Adopt {
+                        item: key(),
+                        commit: at.clone(),
+                    });
+                }
+                return;
+            }
+            Some(Standing::Diverged { at }) => {
+                decision.waits.push(rewritten(branch, at));
+                return;
+            }
+        }
+    }
+    match &item.phase {
+        Phase::Review => decision.waits.push(Wait::Review { item: key() }),
+        Phase::Failed { .. } | Phase::Blocked { .. } => {
+            decision.waits.push(Wait::Stopped { item: key() });
+        }
+        _ => {}
+    }
+}
+
+/// An item whose branch has moved, or was rewritten, is not merged before that is settled.
+fn undisturbed(item: &Item, facts: &Facts) -> bool {
+    item.branch.as_ref().is_none_or(|b| {
+        !matches!(
+            facts.standings.get(&b.name),
+            Some(Standing::Ahead { .. } | Standing::Diverged { .. })
+        )
+    })
+}
+
+fn merges(state: &State, facts: &Facts, decision: &mut Decision) {
+    let approved = state
+        .items
+        .iter()
+        .filter(|i| matches!(i.phase, Phase::Approved { .. }) && undisturbed(i, facts));
+    for item in approved {
+        if facts.up_to_date.contains(&item.key) {
+            decision.actions.push(Action::Merge {
+                item: item.key.clone(),
+            });
+        } else if facts.slots > 0 {
+            decision.actions.push(Action::Forward {
+                item: item.key.clone(),
+            });
+        }
+    }
+}
+
+fn starts(state: &State, facts: &Facts, decision: &mut Decision) {
+    let ready = state.items.iter().filter(|item| {
+        matches!(item.phase, Phase::Pending)
+            && undisturbed(item, facts)
+            && item
+                .depends_on
+                .iter()
+                .all(|key| state.item(key).is_none_or(Item::is_settled))
+    });
+    let limit = facts.limits.as_ref().and_then(|l| l.run_cost_usd);
+    let over = limit.filter(|limit| state.cost_usd() >= *limit);
+    let mut slots = facts.slots;
+    for item in ready {
+        let asks_agent = !matches!(
+            item.pending.as_ref().map(|p| p.kind),
+            Some(OrderKind::Forward | OrderKind::Person)
+        );
+        if asks_agent && let Some(limit) = over {
+            let wait = Wait::Budget {
+                limit: format!("{limit:.2}"),
+            };
+            if !decision.waits.contains(&wait) {
+                decision.waits.push(wait);
+            }
+        } else if slots > 0 {
+            slots -= 1;
+            decision.actions.push(Action::Start {
+                item: item.key.clone(),
+            });
+        }
+    }
+}

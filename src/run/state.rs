@@ -1,0 +1,460 @@
+//! The state of a run: what the ledger's tip holds, as data.
+//!
+//! One value of [`State`] is everything `decide` knows about the past. It changes only through the
+//! transitions in [`super::transition`], each of which becomes one ledger commit.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::order::{AgentExit, CheckOutcome, FileFact, OrderKind};
+use crate::plan::{CheckpointPolicy, ForgeKind, MergeMethod, Mode, Risk};
+
+/// Version of [`State`] as JSON. Grows by one with every change an older program could not keep.
+pub const SCHEMA: u32 = 1;
+
+/// Where a run stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    /// Version of this format, [`SCHEMA`].
+    pub schema: u32,
+    /// Name of the run: the plan's name, from the second run on with a number behind it.
+    pub run: String,
+    /// Name of the plan.
+    pub plan: String,
+    /// The plan's title.
+    pub title: String,
+    /// Number of the run of this plan, from 1.
+    pub number: u32,
+    /// When it started.
+    pub created: Timestamp,
+    /// Who started it.
+    pub started_by: Person,
+    /// Where checkpoints happen; fixed when the run starts.
+    pub forge: ForgeKind,
+    /// After which tasks a person decides.
+    pub checkpoint: CheckpointPolicy,
+    /// How a task joins the run branch.
+    pub merge: MergeMethod,
+    /// Batch or per task.
+    pub mode: Mode,
+    /// Why this mode.
+    pub mode_reason: String,
+    /// Branch and commit everything was read from.
+    pub base: Base,
+    /// Where approved tasks gather.
+    pub run_branch: Branch,
+    /// What the build said on the base, before the first agent.
+    pub base_build: Option<BaseBuild>,
+    /// What is worked on: one item per task, or one for all in batch mode.
+    pub items: Vec<Item>,
+    /// The final checklist, once it was looked at.
+    pub gate: Vec<GateItem>,
+    /// How the run ended.
+    pub end: Option<End>,
+}
+
+/// A person, as git knows them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Person {
+    /// Name.
+    pub name: String,
+    /// Electronic mail address.
+    pub email: String,
+}
+
+impl std::fmt::Display for Person {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} <{}>", self.name, self.email)
+    }
+}
+
+/// Branch and commit that plan, configuration and prompts were read from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Base {
+    /// Short name of the branch; `HEAD` when the run started from a detached head.
+    pub branch: String,
+    /// The pinned commit.
+    pub commit: String,
+}
+
+/// A branch of ours with the head we recorded for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Branch {
+    /// Short name, e.g. `pertask/wiz/1-types`.
+    pub name: String,
+    /// The commit it must point to.
+    pub head: String,
+}
+
+/// Outcome of the build on the base.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BaseBuild {
+    /// When it ended.
+    pub at: Timestamp,
+    /// Each build command.
+    pub checks: Vec<CheckOutcome>,
+}
+
+/// What one order at a time works on: a task, or all tasks in batch mode.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Item {
+    /// The task's id, or `batch`.
+    pub key: String,
+    /// Position in the run, from 1; part of the branch's name.
+    pub position: u32,
+    /// The tasks in it.
+    pub tasks: Vec<TaskRef>,
+    /// Keys of the items that must be merged or skipped first.
+    pub depends_on: Vec<String>,
+    /// The highest risk among its tasks.
+    pub risk: Risk,
+    /// Round of its life, from 1.
+    pub round: u32,
+    /// Where it stands.
+    pub phase: Phase,
+    /// Its branch, once an attempt passed.
+    pub branch: Option<Branch>,
+    /// Every attempt so far, oldest first.
+    pub attempts: Vec<Attempt>,
+    /// Every review so far, oldest first.
+    pub reviews: Vec<Review>,
+    /// How it joined the run branch.
+    pub merged: Option<Merged>,
+    /// What the next attempt must hear: feedback, an answer, a conflict. Emptied when it has ended.
+    pub pending: Option<Pending>,
+    /// Number of the attempt from which the limit of automatic attempts counts.
+    pub count_from: u32,
+}
+
+/// A task inside an item.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskRef {
+    /// Its id.
+    pub id: String,
+    /// Its position in the plan, from 1.
+    pub position: u32,
+    /// Its title.
+    pub title: String,
+    /// Its file.
+    pub file: String,
+}
+
+/// Where an item stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "is")]
+pub enum Phase {
+    /// Not started, or to be attempted again as `Item::pending` says.
+    Pending,
+    /// Somebody works on it.
+    Running {
+        /// Who, on which order, until when.
+        claim: Claim,
+    },
+    /// A person decides.
+    Review,
+    /// Approved, not merged yet.
+    Approved {
+        /// By whom, or by which policy.
+        because: String,
+        /// The commit that was approved.
+        commit: String,
+    },
+    /// In the run branch.
+    Merged,
+    /// The automatic attempts are used up, or another would not help.
+    Failed {
+        /// One line each.
+        reasons: Vec<String>,
+    },
+    /// The agent cannot go on, or asks.
+    Blocked {
+        /// Why.
+        reason: String,
+        /// What the agent says it tried.
+        attempted: Vec<String>,
+        /// Its question.
+        question: Option<String>,
+    },
+    /// Left out by a person.
+    Skipped {
+        /// Their reason.
+        why: String,
+        /// Who.
+        by: Person,
+    },
+}
+
+/// Who works on an order now. A result is accepted only from the current claim.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claim {
+    /// Random identity of the claim.
+    pub id: String,
+    /// Number of the attempt it is for.
+    pub attempt: u32,
+    /// Why there is this attempt.
+    pub kind: OrderKind,
+    /// The process.
+    pub holder: Holder,
+    /// When it began.
+    pub since: Timestamp,
+    /// When it is taken for lost.
+    pub deadline: Timestamp,
+}
+
+/// A process on some machine, told apart from a later one with the same number.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// Host name.
+    pub host: String,
+    /// Boot id of the kernel, empty where there is none.
+    pub boot: String,
+    /// Process id.
+    pub pid: u32,
+    /// Start time of the process in clock ticks since boot, 0 where unknown.
+    pub started: u64,
+}
+
+/// One attempt, in short; the whole is in the ledger's folder of the attempt.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// Its number within the item, from 1.
+    pub number: u32,
+    /// The round it belongs to.
+    pub round: u32,
+    /// Why there was one.
+    pub kind: OrderKind,
+    /// Name of the agent, or of the person whose commit it is; empty for checks alone.
+    pub by: String,
+    /// When it started.
+    pub started: Timestamp,
+    /// When its last check ended.
+    pub finished: Timestamp,
+    /// What it came to.
+    pub outcome: Outcome,
+    /// One line each: why it failed, or the question.
+    pub reasons: Vec<String>,
+    /// How the agent's process ended.
+    pub exit: Option<AgentExit>,
+    /// The commit with its tree: on the task branch when it passed, on `kept` otherwise.
+    pub commit: Option<String>,
+    /// The tree the agent left, without the log.
+    pub tree: Option<String>,
+    /// Branch on which a failed attempt's work is kept.
+    pub kept: Option<String>,
+    /// What it changed against its base.
+    pub files: Vec<FileFact>,
+    /// Functions and methods of the task's files.
+    pub api: Vec<String>,
+    /// Checks without their output, which is in the attempt's folder.
+    pub checks: Vec<CheckSummary>,
+    /// Skills the agent says it used.
+    pub skills: Vec<String>,
+    /// The agent's words for the reviewer.
+    pub notes: Vec<String>,
+    /// The name the agent gave itself.
+    pub agent_says: Option<String>,
+    /// Version the agent program reported.
+    pub agent_version: Option<String>,
+    /// Model it reported.
+    pub model: Option<String>,
+    /// Cost it reported, in US dollars.
+    pub cost_usd: Option<f64>,
+    /// Tokens it reported.
+    pub tokens: Option<u64>,
+    /// sha256 of the prompt.
+    pub prompt_sha256: String,
+}
+
+/// What an attempt came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// Its checks passed.
+    Passed,
+    /// Something did not hold.
+    Failed,
+    /// The agent could not go on.
+    Blocked,
+    /// The agent asked.
+    Question,
+    /// Ended by a person or a crash; does not count against the limit.
+    Interrupted,
+}
+
+/// A check without its output.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckSummary {
+    /// What was verified.
+    pub kind: super::order::CheckKind,
+    /// The command line, or the subject.
+    pub name: String,
+    /// Whether it holds.
+    pub passed: bool,
+    /// One line that says what was found.
+    pub detail: String,
+}
+
+/// A person's decision.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Review {
+    /// Approve or request changes.
+    pub decision: Decision,
+    /// Who.
+    pub by: Person,
+    /// When.
+    pub at: Timestamp,
+    /// The commit they saw; empty when there was none (an answer to a question).
+    pub commit: String,
+    /// Their words.
+    pub text: String,
+    /// The round it belongs to.
+    pub round: u32,
+}
+
+/// What a review says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Decision {
+    /// Take it.
+    Approve,
+    /// Change it, as the text says.
+    Revise,
+}
+
+/// How an item joined the run branch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Merged {
+    /// The commit on the run branch.
+    pub commit: String,
+    /// The task branch's head that was merged.
+    pub head: String,
+    /// When.
+    pub at: Timestamp,
+    /// Why it was allowed: the reviewer, or the policy.
+    pub because: String,
+}
+
+/// What the next attempt must hear.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pending {
+    /// Why there will be one.
+    pub kind: OrderKind,
+    /// A reviewer's words, or the answer to a question.
+    pub feedback: String,
+    /// Who said so.
+    pub from: String,
+    /// Start from the run branch instead of the failed attempt's tree.
+    pub fresh: bool,
+    /// Output to show: what failed, or the conflict.
+    pub errors: String,
+    /// For [`OrderKind::Person`]: the commit found on the task branch. For [`OrderKind::Forward`]:
+    /// the merge commit to check.
+    pub commit: Option<String>,
+}
+
+/// One line of the final checklist.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GateItem {
+    /// What is asked.
+    pub item: String,
+    /// Whether it holds.
+    pub holds: bool,
+    /// What was looked at and found.
+    pub detail: String,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct End {
+    /// When.
+    pub at: Timestamp,
+    /// Whether it was ended by a person before all was done.
+    pub aborted: bool,
+    /// Who, when aborted.
+    pub by: Option<Person>,
+}
+
+impl State {
+    /// The item with this key, or the one that holds the task with this id.
+    #[must_use]
+    pub fn item(&self, key: &str) -> Option<&Item> {
+        self.index(key).map(|i| &self.items[i])
+    }
+
+    /// Like [`State::item`], to change it.
+    pub fn item_mut(&mut self, key: &str) -> Option<&mut Item> {
+        self.index(key).map(|i| &mut self.items[i])
+    }
+
+    fn index(&self, key: &str) -> Option<usize> {
+        self.items.iter().position(|i| i.key == key).or_else(|| {
+            self.items
+                .iter()
+                .position(|i| i.tasks.iter().any(|t| t.id == key))
+        })
+    }
+
+    /// Number of tasks in the plan.
+    #[must_use]
+    pub fn total(&self) -> usize {
+        self.items.iter().map(|i| i.tasks.len()).sum()
+    }
+
+    /// Money spent so far, as far as agents reported it, in US dollars.
+    #[must_use]
+    pub fn cost_usd(&self) -> f64 {
+        self.items
+            .iter()
+            .flat_map(|i| &i.attempts)
+            .filter_map(|a| a.cost_usd)
+            .sum()
+    }
+}
+
+impl Item {
+    /// Merged or left out: dependents may start.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        matches!(self.phase, Phase::Merged | Phase::Skipped { .. })
+    }
+
+    /// The latest attempt of an agent or a person (checks alone do not count).
+    #[must_use]
+    pub fn latest_work(&self) -> Option<&Attempt> {
+        self.attempts
+            .iter()
+            .rev()
+            .find(|a| a.kind != OrderKind::Forward)
+    }
+
+    /// Attempts since a person last asked for one: what the limit counts.
+    #[must_use]
+    pub fn automatic_attempts(&self) -> usize {
+        self.attempts
+            .iter()
+            .filter(|a| a.number >= self.count_from && a.outcome != Outcome::Interrupted)
+            .filter(|a| !matches!(a.kind, OrderKind::Forward | OrderKind::Person))
+            .count()
+    }
+
+    /// The number the next attempt gets.
+    #[must_use]
+    pub fn next_attempt(&self) -> u32 {
+        self.attempts.last().map_or(1, |a| a.number + 1)
+    }
+
+    /// The name of its branch in this round, e.g. `1-types` or `1-types-r2`; in batch mode `batch`.
+    #[must_use]
+    pub fn branch_leaf(&self) -> String {
+        let stem = if self.key == crate::run::BATCH {
+            self.key.clone()
+        } else {
+            format!("{}-{}", self.position, self.key)
+        };
+        if self.round > 1 {
+            format!("{stem}-r{}", self.round)
+        } else {
+            stem
+        }
+    }
+}
