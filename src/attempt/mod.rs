@@ -1,3 +1,4 @@
 //! From order to result.
 
 pub mod agent;
+pub mod process;

@@ -1,0 +1,202 @@
+//! Everything a process has started, wherever it went.
+//!
+//! A process belongs to the family when it is in the group of its own that the first process got,
+//! when it carries the family's mark in its environment (which children inherit, also those that
+//! make themselves daemons), or when its parent belongs to it. Out of reach is only what has left
+//! the group, cleared its environment *and* lost its parent; the confinement around an agent is
+//! what holds that. Outside Linux only the group is known.
+
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+
+use rustix::process::{Pid, Signal, kill_process_group};
+
+/// The variable that carries the mark.
+pub(super) const MARK: &str = "PERTASK_PROCESS";
+
+/// A mark no other process carries.
+pub(super) fn new_mark() -> String {
+    let mut hasher = RandomState::new().build_hasher();
+    hasher.write_u32(std::process::id());
+    let first = hasher.finish();
+    hasher.write_u64(RandomState::new().build_hasher().finish());
+    format!("{first:016x}{:016x}", hasher.finish())
+}
+
+/// The family of one process; whatever is left of it is killed when this is dropped armed.
+#[derive(Debug)]
+pub(super) struct Family {
+    group: Pid,
+    #[cfg(target_os = "linux")]
+    search: linux::Search,
+    armed: bool,
+}
+
+impl Family {
+    /// The family of `main`, which was just started as the leader of its own group with `mark` in
+    /// its environment.
+    pub(super) fn new(main: Pid, mark: &str) -> Self {
+        Self {
+            group: main,
+            #[cfg(target_os = "linux")]
+            search: linux::Search::new(main, mark),
+            armed: true,
+        }
+    }
+
+    /// Everything has ended: nothing to do on drop.
+    pub(super) fn disarm(&mut self) {
+        self.armed = false;
+    }
+
+    /// How many of it are alive (1 for "some" where they cannot be counted).
+    #[cfg(target_os = "linux")]
+    pub(super) fn alive(&self) -> u32 {
+        u32::try_from(self.search.members().len()).unwrap_or(u32::MAX)
+    }
+
+    /// Sends `signal` to all of it.
+    #[cfg(target_os = "linux")]
+    pub(super) fn signal(&self, signal: Signal) {
+        let members = self.search.members();
+        // The group at once, so that nobody in it can fork away between two of us.
+        if members.iter().any(|member| member.group == self.group) {
+            let _ = kill_process_group(self.group, signal);
+        }
+        for member in members.iter().filter(|member| member.group != self.group) {
+            member.signal(signal);
+        }
+    }
+
+    /// How many of it are alive (1 for "some" where they cannot be counted).
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn alive(&self) -> u32 {
+        u32::from(rustix::process::test_kill_process_group(self.group).is_ok())
+    }
+
+    /// Sends `signal` to all of it.
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn signal(&self, signal: Signal) {
+        let _ = kill_process_group(self.group, signal);
+    }
+}
+
+impl Drop for Family {
+    fn drop(&mut self) {
+        if self.armed {
+            self.signal(Signal::KILL);
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use std::fs::File;
+    use std::io::Read as _;
+
+    use rustix::process::{
+        Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal,
+    };
+
+    use super::MARK;
+
+    /// Most of an environment that is read: what the kernel allows on one `execve`.
+    const ENVIRON_MAX: u64 = 2 * 1024 * 1024;
+
+    #[derive(Debug)]
+    pub(super) struct Search {
+        main: Pid,
+        mark: Vec<u8>,
+        since: u64,
+    }
+
+    #[derive(Debug, Clone, Copy)]
+    pub(super) struct Member {
+        pid: Pid,
+        parent: i32,
+        pub(super) group: Pid,
+        started: u64,
+    }
+
+    impl Search {
+        pub(super) fn new(main: Pid, mark: &str) -> Self {
+            let since = stat(main).map_or(0, |member| member.started);
+            Self { main, mark: format!("{MARK}={mark}").into_bytes(), since }
+        }
+
+        /// All living members. Those started before the first process cannot be of its family, so
+        /// most of the machine is passed over by one small read each.
+        pub(super) fn members(&self) -> Vec<Member> {
+            let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
+            let mut strangers: Vec<Member> = Vec::new();
+            let mut members: Vec<Member> = Vec::new();
+            let mut environ = Vec::new();
+            for entry in entries.flatten() {
+                let pid = entry.file_name().to_str().and_then(|name| name.parse().ok());
+                let Some(pid) = pid.and_then(Pid::from_raw) else { continue };
+                let Some(process) = stat(pid) else { continue };
+                if process.started < self.since {
+                    continue;
+                }
+                if process.group == self.main || self.marked(pid, &mut environ) {
+                    members.push(process);
+                } else {
+                    strangers.push(process);
+                }
+            }
+            loop {
+                let before = members.len();
+                strangers.retain(|stranger| {
+                    let child =
+                        members.iter().any(|member| member.pid.as_raw_pid() == stranger.parent);
+                    if child {
+                        members.push(*stranger);
+                    }
+                    !child
+                });
+                if members.len() == before {
+                    return members;
+                }
+            }
+        }
+
+        fn marked(&self, pid: Pid, environ: &mut Vec<u8>) -> bool {
+            environ.clear();
+            let read = File::open(format!("/proc/{}/environ", pid.as_raw_pid()))
+                .and_then(|file| file.take(ENVIRON_MAX).read_to_end(environ));
+            read.is_ok() && environ.split(|byte| *byte == 0).any(|entry| entry == self.mark)
+        }
+    }
+
+    impl Member {
+        /// Signals this very process, not one that got its number since.
+        pub(super) fn signal(&self, signal: Signal) {
+            if let Ok(handle) = pidfd_open(self.pid, PidfdFlags::empty()) {
+                if stat(self.pid).is_some_and(|now| now.started == self.started) {
+                    let _ = pidfd_send_signal(handle, signal);
+                }
+            } else if stat(self.pid).is_some_and(|now| now.started == self.started) {
+                // Kernels before 5.3.
+                let _ = kill_process(self.pid, signal);
+            }
+        }
+    }
+
+    /// What `/proc/<pid>/stat` says of a living process; `None` for one that has ended, also when
+    /// nobody has collected it yet.
+    fn stat(pid: Pid) -> Option<Member> {
+        let text = std::fs::read(format!("/proc/{}/stat", pid.as_raw_pid())).ok()?;
+        // The name stands in brackets and may hold anything, brackets too.
+        let after = text.iter().rposition(|byte| *byte == b')')? + 1;
+        let fields: Vec<&str> =
+            std::str::from_utf8(&text[after..]).ok()?.split_ascii_whitespace().collect();
+        if matches!(*fields.first()?, "Z" | "X" | "x") {
+            return None;
+        }
+        Some(Member {
+            pid,
+            parent: fields.get(1)?.parse().ok()?,
+            group: Pid::from_raw(fields.get(2)?.parse().ok()?)?,
+            started: fields.get(19)?.parse().ok()?,
+        })
+    }
+}
