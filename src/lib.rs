@@ -10,9 +10,11 @@
 //! | [`run`] | the run's state and `decide`; pure, no I/O, no clock of its own |
 //! | [`git`] | the only module that uses git2 or runs git |
 //! | [`ledger`] | the one ref: versioned state, compare-and-swap, history |
+//! | [`demo`] | the sample repository and the scripted agent of `git pertask demo` |
 //! | [`attempt`] | order to result: workspace, agent, checks |
 
 pub mod attempt;
+pub mod demo;
 pub mod effect;
 pub mod git;
 pub mod ledger;
