@@ -58,7 +58,7 @@ fn the_client_is_broken_once_and_mended_when_the_build_says_so() {
     insta::assert_snapshot!(acted.said, @r"
     demo-agent: I am a script, no model is asked. What I write came with git-pertask.
     demo-agent: task client, attempt 1, a prompt of 38 bytes
-    demo-agent: wrote modules/chariot/backend/pkg/tasks/integrations/wiz/wiz_client.go (171 lines)
+    demo-agent: wrote modules/chariot/backend/pkg/tasks/integrations/wiz/wiz_client.go (172 lines)
     demo-agent: wrote modules/chariot/backend/pkg/tasks/integrations/wiz/wiz_client_test.go
     demo-agent: this version does not compile, on purpose: let us see who finds out
     demo-agent: done, the handoff is written

@@ -35,7 +35,7 @@ func New(job *model.Job) tasks.Capability {
 	return &Wiz{
 		Job:    job,
 		Filter: filter.NewVMFilter(job),
-		client: newClient(job.Secret["url"], job.Secret["token"]),
+		client: NewClient(job.Secret["url"], job.Secret["token"]),
 	}
 }
 

@@ -14,7 +14,7 @@ func serve(t *testing.T, answer http.HandlerFunc) *wizClient {
 	t.Helper()
 	server := httptest.NewServer(answer)
 	t.Cleanup(server.Close)
-	return newClient(server.URL+"/", "good")
+	return NewClient(server.URL+"/", "good")
 }
 
 func TestClientAsksForPages(t *testing.T) {

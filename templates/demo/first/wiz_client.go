@@ -38,7 +38,8 @@ type wizClient struct {
 	token string
 }
 
-func newClient(base, token string) *wizClient {
+// NewClient returns a client that gives up on a request after 30 seconds.
+func NewClient(base, token string) *wizClient {
 	return &wizClient{
 		http:  &http.Client{Timeout: 30 * time.Second},
 		base:  strings.TrimSuffix(base, "/"),

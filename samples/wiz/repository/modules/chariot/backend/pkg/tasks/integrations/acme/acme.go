@@ -33,7 +33,7 @@ func New(job *model.Job) tasks.Capability {
 	return &Acme{
 		Job:    job,
 		Filter: filter.NewVMFilter(job),
-		client: newClient(job.Secret["url"], job.Secret["token"]),
+		client: NewClient(job.Secret["url"], job.Secret["token"]),
 	}
 }
 

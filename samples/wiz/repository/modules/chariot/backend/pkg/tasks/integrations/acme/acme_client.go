@@ -24,7 +24,8 @@ type acmeClient struct {
 	token string
 }
 
-func newClient(base, token string) *acmeClient {
+// NewClient returns a client that gives up on a request after 30 seconds.
+func NewClient(base, token string) *acmeClient {
 	return &acmeClient{
 		http:  &http.Client{Timeout: 30 * time.Second},
 		base:  strings.TrimSuffix(base, "/"),
