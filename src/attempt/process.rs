@@ -173,7 +173,10 @@ pub fn find_program(name: &OsStr, path: Option<&OsStr>, cwd: &Path) -> Result<Pa
         if candidate.exists() {
             return Ok(candidate);
         }
-        return Err(StartError::NotFound { program: program(), path: None });
+        return Err(StartError::NotFound {
+            program: program(),
+            path: None,
+        });
     }
     let path = path.unwrap_or_default();
     std::env::split_paths(path)
@@ -313,18 +316,28 @@ impl Run {
         let (name, arguments) = what.argv.split_first().ok_or(StartError::Empty)?;
         let shown = || name.to_string_lossy().into_owned();
         if !what.cwd.is_dir() {
-            return Err(StartError::NoDirectory { program: shown(), cwd: what.cwd.clone() });
+            return Err(StartError::NoDirectory {
+                program: shown(),
+                cwd: what.cwd.clone(),
+            });
         }
         let program = find_program(name, what.env.get("PATH"), &what.cwd)?;
         let mark = family::new_mark();
-        let other = |source| StartError::Other { program: shown(), source };
+        let other = |source| StartError::Other {
+            program: shown(),
+            source,
+        };
         let mut child = tokio::process::Command::new(program)
             .args(arguments)
             .current_dir(&what.cwd)
             .env_clear()
             .envs(what.env.reveal())
             .env(family::MARK, &mark)
-            .stdin(if what.stdin.is_empty() { Stdio::null() } else { Stdio::piped() })
+            .stdin(if what.stdin.is_empty() {
+                Stdio::null()
+            } else {
+                Stdio::piped()
+            })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0)
@@ -449,7 +462,9 @@ impl Run {
     fn into_ended(mut self) -> Ended {
         self.family.disarm();
         let by_itself = self.status.map_or(Exit::Signal(9), |status| {
-            status.code().map_or_else(|| Exit::Signal(status.signal().unwrap_or(0)), Exit::Code)
+            status
+                .code()
+                .map_or_else(|| Exit::Signal(status.signal().unwrap_or(0)), Exit::Code)
         });
         Ended {
             exit: self.ended_by_us.unwrap_or(by_itself),

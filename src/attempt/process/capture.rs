@@ -17,20 +17,30 @@ impl Captured {
     /// end.
     #[must_use]
     pub fn new(head_cap: usize, tail_cap: usize) -> Self {
-        Self { head: Vec::new(), tail: Vec::new(), head_cap, tail_cap, total: 0 }
+        Self {
+            head: Vec::new(),
+            tail: Vec::new(),
+            head_cap,
+            tail_cap,
+            total: 0,
+        }
     }
 
     /// Takes the next piece of the stream.
     pub fn push(&mut self, mut bytes: &[u8]) {
         self.total += bytes.len() as u64;
-        let room = self.head_cap.saturating_sub(self.head.len()).min(bytes.len());
+        let room = self
+            .head_cap
+            .saturating_sub(self.head.len())
+            .min(bytes.len());
         if room > 0 {
             self.head.extend_from_slice(&bytes[..room]);
             bytes = &bytes[room..];
         }
         if bytes.len() >= self.tail_cap {
             self.tail.clear();
-            self.tail.extend_from_slice(&bytes[bytes.len() - self.tail_cap..]);
+            self.tail
+                .extend_from_slice(&bytes[bytes.len() - self.tail_cap..]);
             return;
         }
         // Compacted only when twice full, so each byte is moved about once.
@@ -86,9 +96,8 @@ impl Captured {
         if !text.is_empty() && !text.ends_with('\n') {
             text.push('\n');
         }
-        text.push_str(&format!("… {left_out} bytes left out …\n"));
-        text.push_str(&lossy(at_boundary(tail)));
-        text
+        let tail = lossy(at_boundary(tail));
+        format!("{text}… {left_out} bytes left out …\n{tail}")
     }
 
     fn tail_bytes(&self) -> &[u8] {
@@ -102,7 +111,11 @@ fn lossy(bytes: &[u8]) -> String {
 
 /// Without the rest of a character that was cut in two at the beginning.
 fn at_boundary(bytes: &[u8]) -> &[u8] {
-    let rest = bytes.iter().take(3).take_while(|byte| **byte & 0xC0 == 0x80).count();
+    let rest = bytes
+        .iter()
+        .take(3)
+        .take_while(|byte| **byte & 0xC0 == 0x80)
+        .count();
     &bytes[rest..]
 }
 
@@ -117,7 +130,11 @@ fn whole_characters(bytes: &[u8]) -> &[u8] {
             0x80..=0xBF => continue,
             _ => return bytes,
         };
-        return if length > back { &bytes[..bytes.len() - back] } else { bytes };
+        return if length > back {
+            &bytes[..bytes.len() - back]
+        } else {
+            bytes
+        };
     }
     bytes
 }
@@ -145,7 +162,10 @@ pub(super) struct Splitter {
 
 impl Splitter {
     pub(super) fn new(lines: Lines) -> Self {
-        Self { lines, held: Vec::new() }
+        Self {
+            lines,
+            held: Vec::new(),
+        }
     }
 
     /// Takes the next piece and hands over the lines that became whole; stops early when `each`
@@ -200,10 +220,14 @@ impl Splitter {
 const LATEST_MAX: usize = 400;
 
 fn latest(piece: &[u8], each: &mut dyn FnMut(&str) -> bool) {
-    let Some(end) = piece.iter().rposition(|byte| *byte == b'\n') else { return };
+    let Some(end) = piece.iter().rposition(|byte| *byte == b'\n') else {
+        return;
+    };
     let from = end.saturating_sub(LATEST_MAX);
-    let start =
-        piece[from..end].iter().rposition(|byte| *byte == b'\n').map_or(from, |at| from + at + 1);
+    let start = piece[from..end]
+        .iter()
+        .rposition(|byte| *byte == b'\n')
+        .map_or(from, |at| from + at + 1);
     hand_over(at_boundary(&piece[start..end]), each);
 }
 

@@ -56,7 +56,9 @@ impl Env {
 
     /// Names with values, for handing them to a process.
     pub(super) fn reveal(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
-        self.values.iter().map(|(name, value)| (name.as_os_str(), value.reveal()))
+        self.values
+            .iter()
+            .map(|(name, value)| (name.as_os_str(), value.reveal()))
     }
 }
 
@@ -70,6 +72,9 @@ mod tests {
         env.set("ANTHROPIC_API_KEY", "sk-very-secret");
         let printed = format!("{env:?}");
         assert_eq!(printed, r#"Env { values: {"ANTHROPIC_API_KEY": …} }"#);
-        assert_eq!(env.get("ANTHROPIC_API_KEY"), Some(OsStr::new("sk-very-secret")));
+        assert_eq!(
+            env.get("ANTHROPIC_API_KEY"),
+            Some(OsStr::new("sk-very-secret"))
+        );
     }
 }

@@ -93,9 +93,7 @@ mod linux {
     use std::fs::File;
     use std::io::Read as _;
 
-    use rustix::process::{
-        Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal,
-    };
+    use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
 
     use super::MARK;
 
@@ -120,19 +118,30 @@ mod linux {
     impl Search {
         pub(super) fn new(main: Pid, mark: &str) -> Self {
             let since = stat(main).map_or(0, |member| member.started);
-            Self { main, mark: format!("{MARK}={mark}").into_bytes(), since }
+            Self {
+                main,
+                mark: format!("{MARK}={mark}").into_bytes(),
+                since,
+            }
         }
 
         /// All living members. Those started before the first process cannot be of its family, so
         /// most of the machine is passed over by one small read each.
         pub(super) fn members(&self) -> Vec<Member> {
-            let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
+            let Ok(entries) = std::fs::read_dir("/proc") else {
+                return Vec::new();
+            };
             let mut strangers: Vec<Member> = Vec::new();
             let mut members: Vec<Member> = Vec::new();
             let mut environ = Vec::new();
             for entry in entries.flatten() {
-                let pid = entry.file_name().to_str().and_then(|name| name.parse().ok());
-                let Some(pid) = pid.and_then(Pid::from_raw) else { continue };
+                let pid = entry
+                    .file_name()
+                    .to_str()
+                    .and_then(|name| name.parse().ok());
+                let Some(pid) = pid.and_then(Pid::from_raw) else {
+                    continue;
+                };
                 let Some(process) = stat(pid) else { continue };
                 if process.started < self.since {
                     continue;
@@ -146,8 +155,9 @@ mod linux {
             loop {
                 let before = members.len();
                 strangers.retain(|stranger| {
-                    let child =
-                        members.iter().any(|member| member.pid.as_raw_pid() == stranger.parent);
+                    let child = members
+                        .iter()
+                        .any(|member| member.pid.as_raw_pid() == stranger.parent);
                     if child {
                         members.push(*stranger);
                     }
@@ -163,7 +173,10 @@ mod linux {
             environ.clear();
             let read = File::open(format!("/proc/{}/environ", pid.as_raw_pid()))
                 .and_then(|file| file.take(ENVIRON_MAX).read_to_end(environ));
-            read.is_ok() && environ.split(|byte| *byte == 0).any(|entry| entry == self.mark)
+            read.is_ok()
+                && environ
+                    .split(|byte| *byte == 0)
+                    .any(|entry| entry == self.mark)
         }
     }
 
@@ -187,8 +200,10 @@ mod linux {
         let text = std::fs::read(format!("/proc/{}/stat", pid.as_raw_pid())).ok()?;
         // The name stands in brackets and may hold anything, brackets too.
         let after = text.iter().rposition(|byte| *byte == b')')? + 1;
-        let fields: Vec<&str> =
-            std::str::from_utf8(&text[after..]).ok()?.split_ascii_whitespace().collect();
+        let fields: Vec<&str> = std::str::from_utf8(&text[after..])
+            .ok()?
+            .split_ascii_whitespace()
+            .collect();
         if matches!(*fields.first()?, "Z" | "X" | "x") {
             return None;
         }

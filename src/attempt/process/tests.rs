@@ -8,12 +8,16 @@ fn shell(script: &str) -> Supervised {
     let argv = ["/bin/sh", "-c", script].map(OsString::from).to_vec();
     let mut command = Supervised::new(argv, std::env::temp_dir(), env);
     // So that a test that fails ends.
-    command.limit = Some(Duration::from_secs(60));
+    command.limit = Some(Duration::from_mins(1));
     command
 }
 
 fn block_on<F: Future>(future: F) -> F::Output {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(future)
 }
 
 fn run(command: &Supervised) -> Ended {
@@ -22,7 +26,12 @@ fn run(command: &Supervised) -> Ended {
 
 fn gone(pid: &str) -> bool {
     match fs::read_to_string(format!("/proc/{}/stat", pid.trim())) {
-        Ok(stat) => stat.rsplit(')').next().unwrap().trim_start().starts_with('Z'),
+        Ok(stat) => stat
+            .rsplit(')')
+            .next()
+            .unwrap()
+            .trim_start()
+            .starts_with('Z'),
         Err(_) => true,
     }
 }
@@ -77,7 +86,11 @@ fn a_complete_answer_ends_a_process_that_stays() {
     let ended = block_on(command.run(&Cancel::never(), &mut |event| match event {
         Event::Line(line) => {
             lines.push(line.to_owned());
-            if line == "done" { Flow::Finish } else { Flow::Continue }
+            if line == "done" {
+                Flow::Finish
+            } else {
+                Flow::Continue
+            }
         }
         Event::Started { .. } => Flow::Continue,
     }));
@@ -162,12 +175,17 @@ fn input_nobody_reads_does_no_harm() {
 
 #[test]
 fn closing_the_output_early_is_not_the_end() {
-    assert_eq!(run(&shell("exec >&- 2>&-; cd /; exit 5")).exit, Exit::Code(5));
+    assert_eq!(
+        run(&shell("exec >&- 2>&-; cd /; exit 5")).exit,
+        Exit::Code(5)
+    );
 }
 
 #[test]
 fn nothing_is_inherited() {
-    let ended = run(&shell("/usr/bin/env | cut -d= -f1 | grep -v -e '^_$' -e PWD -e SHLVL | sort"));
+    let ended = run(&shell(
+        "/usr/bin/env | cut -d= -f1 | grep -v -e '^_$' -e PWD -e SHLVL | sort",
+    ));
     assert_eq!(ended.output.text(), "PATH\nPERTASK_PROCESS\n");
 }
 
@@ -178,14 +196,19 @@ fn what_cannot_start_says_why() {
         env.set("PATH", ".:relative:/nowhere");
         let argv = argv.iter().map(OsString::from).collect();
         let command = Supervised::new(argv, cwd.into(), env);
-        block_on(command.run(&Cancel::never(), &mut |_| Flow::Continue)).unwrap_err().to_string()
+        block_on(command.run(&Cancel::never(), &mut |_| Flow::Continue))
+            .unwrap_err()
+            .to_string()
     };
     assert_eq!(started(&[], "/"), "the command is empty");
     assert_eq!(
         started(&["no-agent"], "/"),
         "there is no program `no-agent` on the PATH (.:relative:/nowhere)"
     );
-    assert_eq!(started(&["./no"], "/"), "there is no program `./no` at that path");
+    assert_eq!(
+        started(&["./no"], "/"),
+        "there is no program `./no` at that path"
+    );
     assert_eq!(
         started(&["/bin/sh"], "/no/such"),
         "the folder /no/such to run `/bin/sh` in does not exist"

@@ -1,0 +1,279 @@
+//! Codex: `codex exec --json` with its stream of JSON events (openai/codex
+//! `codex-rs/exec/src/exec_events.rs`).
+//!
+//! A turn that ends as completed says nothing about the work: with its sandbox broken every command
+//! fails and the turn still completes. Only what keeps its sandbox from breaking is seen to here.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use anyhow::bail;
+use serde_json::Value;
+
+use super::{
+    ERROR_MAX, EVENT_MAX, Invocation, Prepared, Progress, Reader, Said, activity, configured,
+    login, parent, shown_path, text,
+};
+use crate::attempt::process::{Env, Flow, Lines};
+
+/// Longest message kept, in characters.
+const MESSAGE_MAX: usize = 256 * 1024;
+
+pub(super) fn prepare(inv: &Invocation, env: &mut Env) -> anyhow::Result<Prepared> {
+    let folder = inv.settings_dir.join("codex");
+    let temporary = env
+        .get("TMPDIR")
+        .map_or_else(|| PathBuf::from("/tmp"), PathBuf::from);
+    if folder.starts_with("/tmp") || folder.starts_with(temporary) {
+        bail!(
+            "Codex does not work with its settings in a temporary folder ({}): its sandbox refuses \
+             every command. Set XDG_CACHE_HOME or TMPDIR so that they are different places",
+            folder.display()
+        );
+    }
+    let own = parent(inv, "CODEX_HOME").map(PathBuf::from);
+    let home = || parent(inv, "HOME").map(|home| PathBuf::from(home).join(".codex"));
+    let login = own.or_else(home).map(|folder| folder.join("auth.json"));
+    login::private_folder(&folder, login.as_deref())?;
+    env.set("CODEX_HOME", &folder);
+    Ok(Prepared {
+        argv: arguments(inv),
+        lines: Lines::Every { max: EVENT_MAX },
+        reader: Box::new(Events {
+            workdir: inv.workdir.clone(),
+            ..Events::default()
+        }),
+    })
+}
+
+/// The configured arguments come before `exec`: there Codex takes its `-c`, and a command like
+/// `npx @openai/codex` stays whole.
+fn arguments(inv: &Invocation) -> Vec<OsString> {
+    let mut argv = configured(inv, "codex");
+    argv.extend(
+        [
+            "exec",
+            "--json",
+            "--color",
+            "never",
+            "--skip-git-repo-check",
+            "--ephemeral",
+            "--ignore-user-config",
+            "--ignore-rules",
+            // Keeps its own key from the commands it runs.
+            "-c",
+            "shell_environment_policy.ignore_default_excludes=false",
+            "-s",
+            "workspace-write",
+            "-C",
+        ]
+        .map(OsString::from),
+    );
+    argv.push(inv.workdir.clone().into());
+    argv.extend(["--add-dir".into(), inv.output_dir.clone().into()]);
+    if let Some(model) = &inv.config.model {
+        argv.extend(["-m".into(), model.into()]);
+    }
+    argv.push("-".into());
+    argv
+}
+
+#[derive(Default)]
+struct Events {
+    workdir: PathBuf,
+    said: Said,
+    tokens: Option<u64>,
+    turns: u32,
+    finished: bool,
+    last_error: Option<String>,
+}
+
+impl Reader for Events {
+    fn line(&mut self, line: &str, progress: &mut dyn FnMut(Progress)) -> Flow {
+        if !line.starts_with('{') {
+            return Flow::Continue;
+        }
+        let Ok(event) = serde_json::from_str::<Value>(line) else {
+            return Flow::Continue;
+        };
+        match event["type"].as_str() {
+            Some("thread.started") => {
+                let id = event["thread_id"].as_str();
+                self.said.session = id.map(|id| text::clean_line(id, 200));
+            }
+            Some("turn.started") => self.turns = self.turns.saturating_add(1),
+            Some("item.started") => {
+                if let Some(line) = started(&event["item"]) {
+                    progress(activity(&line));
+                }
+            }
+            Some("item.completed") => self.item(&event["item"], progress),
+            Some("turn.completed") => {
+                self.finished = true;
+                self.add(&event["usage"]);
+                progress(Progress::Cost {
+                    usd: None,
+                    tokens: self.tokens,
+                });
+            }
+            Some("turn.failed") => {
+                self.add(&event["usage"]);
+                let message = event["error"]["message"]
+                    .as_str()
+                    .unwrap_or("the turn failed");
+                self.said.error = Some(text::clean(message, ERROR_MAX));
+            }
+            // Also sent when it connects anew, so it counts only if nothing better follows.
+            Some("error") => {
+                let message = event["message"].as_str().unwrap_or("an error");
+                self.last_error = Some(text::clean(message, ERROR_MAX));
+            }
+            _ => {}
+        }
+        Flow::Continue
+    }
+
+    fn finish(mut self: Box<Self>) -> Said {
+        if !self.finished && self.said.error.is_none() {
+            let ended = || "it ended without completing its turn".to_owned();
+            self.said.error = Some(self.last_error.take().unwrap_or_else(ended));
+        }
+        self.said.tokens = self.tokens;
+        self.said.turns = (self.turns > 0).then_some(self.turns);
+        self.said
+    }
+}
+
+impl Events {
+    fn item(&mut self, item: &Value, progress: &mut dyn FnMut(Progress)) {
+        match item["type"].as_str() {
+            Some("agent_message") => {
+                let text = item["text"].as_str().unwrap_or_default();
+                self.said.last_message = Some(text::clean(text, MESSAGE_MAX));
+                if let Some(line) = text.lines().find(|line| !line.trim().is_empty()) {
+                    progress(activity(line));
+                }
+            }
+            Some("file_change") => {
+                for change in item["changes"].as_array().into_iter().flatten() {
+                    let kind = match change["kind"].as_str() {
+                        Some("add") => "Add",
+                        Some("delete") => "Delete",
+                        _ => "Edit",
+                    };
+                    let path = change["path"].as_str().unwrap_or("a file");
+                    progress(activity(&format!(
+                        "{kind} {}",
+                        shown_path(path, &self.workdir)
+                    )));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Cached input is part of the input, reasoning part of the output.
+    fn add(&mut self, usage: &Value) {
+        let names = ["input_tokens", "output_tokens"];
+        for tokens in names.iter().filter_map(|name| usage[name].as_u64()) {
+            self.tokens = Some(self.tokens.unwrap_or(0).saturating_add(tokens));
+        }
+    }
+}
+
+/// What begins, in one line.
+fn started(item: &Value) -> Option<String> {
+    match item["type"].as_str()? {
+        "command_execution" => Some(format!("$ {}", plain(item["command"].as_str()?))),
+        "mcp_tool_call" => Some(format!("Tool {}", item["tool"].as_str()?)),
+        "web_search" => Some(format!("Search {}", item["query"].as_str()?)),
+        _ => None,
+    }
+}
+
+/// The command without the shell around it, where that can be seen at once.
+fn plain(command: &str) -> &str {
+    let Some((shell, inner)) = command.split_once(" -lc ") else {
+        return command;
+    };
+    if Path::new(shell)
+        .file_name()
+        .is_none_or(|name| !name.to_string_lossy().ends_with("sh"))
+    {
+        return command;
+    }
+    let quoted = |quote: char| inner.strip_prefix(quote)?.strip_suffix(quote);
+    quoted('"').or_else(|| quoted('\'')).unwrap_or(inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(lines: &[&str]) -> (Said, Vec<Progress>) {
+        let mut events: Box<dyn Reader> = Box::new(Events {
+            workdir: "/ws".into(),
+            ..Events::default()
+        });
+        let mut seen = Vec::new();
+        for line in lines {
+            assert_eq!(
+                events.line(line, &mut |progress| seen.push(progress)),
+                Flow::Continue
+            );
+        }
+        (events.finish(), seen)
+    }
+
+    #[test]
+    fn a_good_run() {
+        let (said, seen) = read(&[
+            r#"{"type":"thread.started","thread_id":"t1"}"#,
+            r#"{"type":"turn.started"}"#,
+            r#"{"type":"error","message":"Reconnecting... 1/5"}"#,
+            r#"{"type":"item.started","item":{"type":"command_execution",
+                "command":"/bin/bash -lc 'go build ./...'"}}"#,
+            r#"{"type":"item.completed","item":{"type":"command_execution","exit_code":1}}"#,
+            r#"{"type":"item.completed","item":{"type":"file_change","changes":[
+                {"path":"/ws/pkg/x.go","kind":"add"},{"path":"y.go","kind":"update"}]}}"#,
+            r#"{"type":"item.completed","item":{"type":"agent_message","text":"All done."}}"#,
+            r#"{"type":"item.telepathy"}"#,
+            r#"{"type":"turn.completed","usage":{"input_tokens":100,"cached_input_tokens":90,
+                "output_tokens":7}}"#,
+            r#"{"type":"turn.started"}"#,
+            r#"{"type":"turn.completed","usage":{"input_tokens":1,"output_tokens":1}}"#,
+        ]);
+        assert_eq!(said.session.as_deref(), Some("t1"));
+        assert_eq!(
+            (said.tokens, said.turns, said.cost_usd),
+            (Some(109), Some(2), None)
+        );
+        assert_eq!(said.error, None);
+        assert_eq!(said.last_message.as_deref(), Some("All done."));
+        let activities: Vec<_> = seen
+            .iter()
+            .filter_map(|progress| match progress {
+                Progress::Activity(line) => Some(line.as_str()),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(
+            activities,
+            ["$ go build ./...", "Add pkg/x.go", "Edit y.go", "All done."]
+        );
+    }
+
+    #[test]
+    fn failures_are_told_from_success() {
+        let failed = r#"{"type":"turn.failed","error":{"message":"no such model"}}"#;
+        assert_eq!(read(&[failed]).0.error.as_deref(), Some("no such model"));
+        let error = r#"{"type":"error","message":"stream closed"}"#;
+        assert_eq!(read(&[error]).0.error.as_deref(), Some("stream closed"));
+        let ended = "it ended without completing its turn";
+        assert_eq!(read(&[]).0.error.as_deref(), Some(ended));
+        assert_eq!(
+            read(&["{", r#"{"type":5}"#, "[]"]).0.error.as_deref(),
+            Some(ended)
+        );
+    }
+}
