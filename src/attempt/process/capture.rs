@@ -218,8 +218,11 @@ impl Splitter {
 
 /// Longest line shown as what goes on, in bytes.
 const LATEST_MAX: usize = 400;
+/// How far back it is looked for; binary output has no lines to look for.
+const LATEST_WITHIN: usize = 4096;
 
 fn latest(piece: &[u8], each: &mut dyn FnMut(&str) -> bool) {
+    let piece = &piece[piece.len().saturating_sub(LATEST_WITHIN)..];
     let Some(end) = piece.iter().rposition(|byte| *byte == b'\n') else {
         return;
     };
