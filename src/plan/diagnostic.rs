@@ -7,7 +7,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
 /// Bytes of a line shown after the place of the problem; the rest is cut.
 const SHOWN_AFTER: usize = 200;
@@ -26,10 +26,13 @@ pub struct Document {
 }
 
 impl Document {
-    /// Keeps a text under its path.
+    /// Keeps a text under its path, without the byte order mark that some editors leave.
     #[must_use]
     pub fn new(path: impl Into<String>, text: impl Into<String>) -> Arc<Self> {
-        let text = text.into();
+        let mut text = text.into();
+        if text.starts_with('\u{feff}') {
+            text.drain(..'\u{feff}'.len_utf8());
+        }
         let starts = std::iter::once(0)
             .chain(
                 text.bytes()
@@ -216,20 +219,24 @@ impl Diagnostic {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        let mut group = Group::with_title(level.primary_title(self.message.as_str()));
-        match &self.document {
-            Some(document) => {
-                let (text, span, line) = document.window(&self.span);
-                group = group.element(
-                    Snippet::source(text)
-                        .path(document.path.as_str())
-                        .line_start(line)
-                        .annotation(AnnotationKind::Primary.span(span)),
-                );
+        let Some(document) = &self.document else {
+            // Without a line there is nothing to draw beside: one sentence after the other.
+            let mut title = self.message.clone();
+            if !self.file.is_empty() {
+                title = format!("{}: {title}", self.file);
             }
-            None if self.file.is_empty() => {}
-            None => group = group.element(Origin::path(self.file.as_str())),
-        }
+            if let Some(help) = &self.help {
+                title = format!("{title}\nhelp: {help}");
+            }
+            return Group::with_title(level.primary_title(title));
+        };
+        let (text, span, line) = document.window(&self.span);
+        let mut group = Group::with_title(level.primary_title(self.message.as_str())).element(
+            Snippet::source(text)
+                .path(document.path.as_str())
+                .line_start(line)
+                .annotation(AnnotationKind::Primary.span(span)),
+        );
         if let Some(help) = &self.help {
             group = group.element(Level::HELP.message(help.as_str()));
         }

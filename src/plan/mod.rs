@@ -14,6 +14,8 @@ mod names;
 pub mod order;
 mod params;
 mod reader;
+#[cfg(test)]
+mod tests;
 mod types;
 mod validate;
 

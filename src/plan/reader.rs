@@ -87,6 +87,7 @@ pub struct Table {
     /// The table's own place: its header.
     pub at: At,
     values: BTreeMap<&'static str, Sited<Value>>,
+    broken: Vec<&'static str>,
 }
 
 macro_rules! getter {
@@ -133,6 +134,12 @@ impl Table {
     getter!(
         /// Takes named tables, sorted by name.
         named, Named, Vec<(Text, Table)>);
+
+    /// Whether a key was written, but wrongly, and reported.
+    #[must_use]
+    pub fn broken(&self, key: &str) -> bool {
+        self.broken.contains(&key)
+    }
 
     /// Takes a table.
     pub fn table(&mut self, key: &str) -> Option<Table> {
@@ -181,7 +188,6 @@ pub fn read(
 
 struct Reader<'a> {
     document: &'a Arc<Document>,
-    skipped: usize,
     params: Option<&'a mut Params>,
     out: &'a mut Diagnostics,
 }
@@ -190,12 +196,12 @@ impl Reader<'_> {
     fn at(&self, span: &std::ops::Range<usize>) -> At {
         At {
             document: Arc::clone(self.document),
-            span: span.start + self.skipped..span.end + self.skipped,
+            span: span.clone(),
         }
     }
 
     fn table(&mut self, table: &DeTable<'_>, at: At, keys: &'static [Key]) -> Table {
-        let mut values = BTreeMap::new();
+        let (mut values, mut broken) = (BTreeMap::new(), Vec::new());
         for (name, value) in table {
             let key_at = self.at(&name.span());
             let Some(key) = keys.iter().find(|key| key.name == name.get_ref().as_ref()) else {
@@ -212,6 +218,8 @@ impl Reader<'_> {
             let at = self.at(&value.span());
             if let Some(value) = self.value(key, value, &at) {
                 values.insert(key.name, Sited { value, at });
+            } else {
+                broken.push(key.name);
             }
         }
         for key in keys.iter().filter(|key| matches!(key.kind, Kind::Required)) {
@@ -219,7 +227,7 @@ impl Reader<'_> {
                 self.out.error(&at, format!("`{}` is missing", key.name));
             }
         }
-        Table { at, values }
+        Table { at, values, broken }
     }
 
     fn value(&mut self, key: &Key, value: &Spanned<DeValue<'_>>, at: &At) -> Option<Value> {
@@ -314,7 +322,7 @@ impl Reader<'_> {
                 Value::Named(named)
             }
             (kind, _) => {
-                self.wrong(name, kind.wanted(), value, at);
+                self.wrong(name, &kind.wanted(), value, at);
                 return None;
             }
         })
@@ -441,10 +449,10 @@ impl Reader<'_> {
 }
 
 impl Kind {
-    fn wanted(&self) -> &'static str {
-        match self {
+    fn wanted(&self) -> String {
+        let wanted = match self {
             Self::Text | Self::Required => "a string",
-            Self::Choice(_) => "one of its words as a string",
+            Self::Choice(words) => return format!("one of \"{}\"", words.join("\", \"")),
             Self::Flag => "true or false",
             Self::Count => "a whole number",
             Self::Money => "an amount in US dollars",
@@ -455,6 +463,7 @@ impl Kind {
             Self::Table(_) | Self::Named(_) => "a table",
             Self::Tables(_) => "a list of tables",
             Self::TableOrTables(..) => "a table or a list of tables",
-        }
+        };
+        wanted.to_owned()
     }
 }

@@ -208,6 +208,7 @@ fn unique(tasks: &[TaskDraft], out: &mut Diagnostics) {
             files.insert(&task.file.value, task);
         }
     }
+    files.remove("");
     for (path, task) in &files {
         let mut parent = *path;
         while let Some((folder, _)) = parent.rsplit_once('/') {

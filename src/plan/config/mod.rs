@@ -266,7 +266,7 @@ fn agent(
         .unwrap_or_else(|| default_agent(Adapter::Command, &name.value));
     choose(&mut agent.adapter, table.text("adapter"));
     let command = table.command("command");
-    if command.is_none() && default.is_none() {
+    if command.is_none() && default.is_none() && !table.broken("command") {
         out.push(
             Diagnostic::error(
                 &name.at,

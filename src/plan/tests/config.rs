@@ -1,0 +1,200 @@
+use insta::assert_snapshot;
+
+use super::docs;
+use crate::plan::config::{self, Adapter, ForgeKind, Sandbox};
+use crate::plan::{CheckpointPolicy, Config, MergeMethod};
+
+fn load(text: &str) -> Result<Config, String> {
+    config::load(&docs(&[(config::PATH, text)])).map_err(|found| found.to_string())
+}
+
+#[test]
+fn defaults_hold_without_a_file_and_with_an_empty_one() {
+    let absent = config::load(&docs(&[])).expect("no file is fine");
+    assert_eq!(absent, load("").expect("an empty file is fine"));
+    assert_eq!(absent.template, "integration");
+    assert_eq!(absent.agent, "claude");
+    assert_eq!(absent.forge, ForgeKind::Local);
+    assert_eq!(absent.checkpoint, CheckpointPolicy::Every);
+    assert_eq!(absent.merge, MergeMethod::Squash);
+    assert_eq!(absent.sandbox, Sandbox::Auto);
+    assert_eq!(absent.limits.attempts, 3);
+    assert_eq!(absent.github.approvals, 1);
+    assert_eq!(absent.agents["claude"].command, ["claude"]);
+    assert_eq!(absent.agents["codex"].adapter, Adapter::Codex);
+    assert_eq!(absent.agents["codex"].timeout_s, 1800);
+}
+
+#[test]
+fn every_setting_is_read() {
+    let config = load(
+        r#"
+template = "migration"
+agent = "mine"
+forge = "github"
+checkpoint = "high-risk"
+merge = "rebase"
+sandbox = "require"
+[agents.mine]
+command = ["my-agent", "--stdin"]
+env = ["MY_AGENT_KEY"]
+timeout = "1h 30m"
+[agents.claude]
+max_cost_usd = 5
+model = "opus"
+[agents.wrapped]
+adapter = "claude"
+command = ["nix", "run", "claude"]
+max_cost_usd = 2.5
+[limits]
+attempts = 5
+run_cost_usd = 50.0
+[github]
+approvals = 2
+reviewers = ["octocat", "my-org/my-team"]
+author_may_approve = true
+"#,
+    )
+    .expect("a valid file");
+    let mine = &config.agents["mine"];
+    assert_eq!((mine.adapter, mine.timeout_s), (Adapter::Command, 5400));
+    assert_eq!(mine.env, ["MY_AGENT_KEY"]);
+    assert_eq!(config.agents["claude"].command, ["claude"]);
+    assert_eq!(config.agents["claude"].max_cost_usd, Some(5.0));
+    assert_eq!(config.agents["claude"].model.as_deref(), Some("opus"));
+    assert_eq!(config.agents["wrapped"].max_cost_usd, Some(2.5));
+    assert_eq!(config.checkpoint, CheckpointPolicy::HighRisk);
+    assert_eq!(config.merge, MergeMethod::Rebase);
+    assert_eq!(config.limits.run_cost_usd, Some(50.0));
+    assert_eq!(config.github.reviewers, ["octocat", "my-org/my-team"]);
+    assert!(config.github.author_may_approve);
+}
+
+#[test]
+fn every_problem_is_reported_at_once() {
+    let errors = load(
+        r#"agnet = "claude"
+forge = "gitub"
+checkpoint = 3
+[agents.mine]
+command = []
+timeout = "soon"
+env = ["KEY=secret"]
+[agents.codex]
+max_cost_usd = 5.0
+[agents.Bad]
+command = "run"
+[limits]
+attempts = 0
+run_cost_usd = -1.0
+[github]
+reviewers = ["a b"]
+"#,
+    )
+    .expect_err("errors");
+    assert_snapshot!(errors, @r#"
+    error: unknown key `agnet`
+     --> .pertask/config.toml:1:1
+      |
+    1 | agnet = "claude"
+      | ^^^^^
+      |
+      = help: did you mean `agent`?
+
+    error: `forge` cannot be "gitub"
+     --> .pertask/config.toml:2:9
+      |
+    2 | forge = "gitub"
+      |         ^^^^^^^
+      |
+      = help: did you mean "github"?
+
+    error: `checkpoint` must be one of its words as a string, not an integer
+     --> .pertask/config.toml:3:14
+      |
+    3 | checkpoint = 3
+      |              ^
+
+    error: the agent `mine` has no command
+     --> .pertask/config.toml:4:9
+      |
+    4 | [agents.mine]
+      |         ^^^^
+      |
+      = help: give `command` as an argument list, like ["my-agent", "--stdin"]
+
+    error: `command` has an empty command
+     --> .pertask/config.toml:5:11
+      |
+    5 | command = []
+      |           ^^
+      |
+      = help: a command is an argument list with the program first: ["go", "build", "./..."]
+
+    error: `timeout` is not a duration
+     --> .pertask/config.toml:6:11
+      |
+    6 | timeout = "soon"
+      |           ^^^^^^
+      |
+      = help: write it like "90s", "10m" or "1h 30m"
+
+    error: "KEY=secret" is not the name of an environment variable
+     --> .pertask/config.toml:7:8
+      |
+    7 | env = ["KEY=secret"]
+      |        ^^^^^^^^^^^^
+      |
+      = help: only names stand here; the values come from your environment
+
+    error: the agent `codex` reports no cost, so it cannot be limited
+     --> .pertask/config.toml:9:16
+      |
+    9 | max_cost_usd = 5.0
+      |                ^^^
+      |
+      = help: limit its time with `timeout`; only the adapter "claude" reports cost
+
+    error: `Bad` cannot be the name of an agent
+      --> .pertask/config.toml:10:9
+       |
+    10 | [agents.Bad]
+       |         ^^^
+       |
+       = help: use lower-case letters, digits and hyphens, not starting with a hyphen
+
+    error: the agent `Bad` has no command
+      --> .pertask/config.toml:10:9
+       |
+    10 | [agents.Bad]
+       |         ^^^
+       |
+       = help: give `command` as an argument list, like ["my-agent", "--stdin"]
+
+    error: `command` must be an argument list, like ["go", "build"], not a string
+      --> .pertask/config.toml:11:11
+       |
+    11 | command = "run"
+       |           ^^^^^
+
+    error: `attempts` must be a whole number from 1 to 4294967295
+      --> .pertask/config.toml:13:12
+       |
+    13 | attempts = 0
+       |            ^
+
+    error: `run_cost_usd` must be an amount in US dollars above zero
+      --> .pertask/config.toml:14:16
+       |
+    14 | run_cost_usd = -1.0
+       |                ^^^^
+
+    error: "a b" is no reviewer
+      --> .pertask/config.toml:16:14
+       |
+    16 | reviewers = ["a b"]
+       |              ^^^^^
+       |
+       = help: write a login like "octocat" or a team like "my-org/my-team"
+    "#);
+}
