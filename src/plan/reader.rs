@@ -161,18 +161,12 @@ pub fn read(
     params: Option<&mut Params>,
     out: &mut Diagnostics,
 ) -> Option<Table> {
-    // A byte order mark is what Windows editors leave; the parser takes it for a key.
-    let text = document
-        .text
-        .strip_prefix('\u{feff}')
-        .unwrap_or(&document.text);
     let mut reader = Reader {
         document,
-        skipped: document.text.len() - text.len(),
         params,
         out,
     };
-    let (table, errors) = DeTable::parse_recoverable(text);
+    let (table, errors) = DeTable::parse_recoverable(&document.text);
     if !errors.is_empty() {
         for error in errors {
             let at = reader.at(&error.span().unwrap_or(0..0));

@@ -109,19 +109,11 @@ reviewers = ["a b"]
       |
       = help: did you mean "github"?
 
-    error: `checkpoint` must be one of its words as a string, not an integer
+    error: `checkpoint` must be one of "every", "high-risk", "none", not an integer
      --> .pertask/config.toml:3:14
       |
     3 | checkpoint = 3
       |              ^
-
-    error: the agent `mine` has no command
-     --> .pertask/config.toml:4:9
-      |
-    4 | [agents.mine]
-      |         ^^^^
-      |
-      = help: give `command` as an argument list, like ["my-agent", "--stdin"]
 
     error: `command` has an empty command
      --> .pertask/config.toml:5:11
@@ -162,14 +154,6 @@ reviewers = ["a b"]
        |         ^^^
        |
        = help: use lower-case letters, digits and hyphens, not starting with a hyphen
-
-    error: the agent `Bad` has no command
-      --> .pertask/config.toml:10:9
-       |
-    10 | [agents.Bad]
-       |         ^^^
-       |
-       = help: give `command` as an argument list, like ["my-agent", "--stdin"]
 
     error: `command` must be an argument list, like ["go", "build"], not a string
       --> .pertask/config.toml:11:11

@@ -409,9 +409,9 @@ fn empty_and_malformed_files() {
     "#);
     assert_snapshot!(errors("\u{feff}titel = 'ä'\n[[task]]\nid = 'a'\nfile = 'a'"), @r#"
     error: unknown key `titel`
-     --> .pertask/wiz/plan.toml:1:2
+     --> .pertask/wiz/plan.toml:1:1
       |
-    1 | ﻿titel = 'ä'
+    1 | titel = 'ä'
       | ^^^^^
       |
       = help: did you mean `title`?
