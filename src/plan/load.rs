@@ -3,15 +3,21 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::combine::{Template, combine};
 use super::config::Config;
 use super::diagnostic::{At, Diagnostic, Diagnostics, Document, Severity};
 use super::documents::Documents;
 use super::draft::Draft;
+use super::markdown::architecture::{Architecture, Subject};
+use super::markdown::placement;
 use super::names::{NAME_SHAPE, inside_problem, valid_name};
 use super::params::Params;
 use super::reader::Text;
 use super::validate::{self, Context};
 use super::{Plan, Source, SourceKind};
+
+/// The template for vendor integrations that is always there.
+pub const INTEGRATION: &str = include_str!("../../templates/integration.toml");
 
 /// Ids of the shipped rules: the seed's six P0 requirements and the limit on file size.
 pub const RULES: [&str; 7] = [
@@ -115,20 +121,169 @@ struct Loader<'a> {
 
 impl Loader<'_> {
     fn plan(&mut self, rules: &[&str]) -> Option<Plan> {
+        let folder = format!(".pertask/{}", self.name);
         let plan_toml = self.document("plan.toml");
-        if let Some(document) = plan_toml {
-            let draft = Draft::read(&document, &mut self.params, &mut self.out)?;
-            for task in &draft.tasks {
-                self.found
-                    .push(Found::at(&task.at, format!("task {}", task.id.value)));
+        let architecture = self.document("architecture.md");
+        let (draft, source) = match (plan_toml, architecture) {
+            (Some(document), architecture) => self.from_toml(&document, architecture.as_ref())?,
+            (None, Some(document)) => self.from_architecture(&document)?,
+            (None, None) => {
+                if !self.out.has_errors() {
+                    let error = Diagnostic::whole(
+                        Severity::Error,
+                        "",
+                        format!("there is no plan `{}`", self.name),
+                    );
+                    self.out.push(error.help(format!(
+                        "write {folder}/plan.toml, or {folder}/architecture.md for the template \
+                         `{}`, and commit it",
+                        self.config.template
+                    )));
+                }
+                return None;
             }
-            let source = Source {
+        };
+        let mut plan = self.finish(draft, source, rules)?;
+        if let Some(document) = self.document("file-placement.md") {
+            plan.placement =
+                placement::read(&document, &plan, self.docs, &mut self.params, &mut self.out);
+            self.found.push(Found {
+                file: document.path.clone(),
+                line: 0,
+                what: format!("{} files that must exist at the end", plan.placement.len()),
+            });
+        }
+        Some(plan)
+    }
+
+    /// `plan.toml` says everything; of `architecture.md` only API methods and mapping are taken.
+    fn from_toml(
+        &mut self,
+        document: &Arc<Document>,
+        architecture: Option<&Arc<Document>>,
+    ) -> Option<(Draft, Source)> {
+        let mut draft = Draft::read(document, &mut self.params, &mut self.out)?;
+        for task in &draft.tasks {
+            self.found
+                .push(Found::at(&task.at, format!("task {}", task.id.value)));
+        }
+        if let Some(document) = architecture {
+            let mut doubts = Diagnostics::default();
+            let read = Architecture::read(document, &mut self.params, &mut doubts);
+            for section in read.sections {
+                let Subject::File(file) = &section.subject else {
+                    continue;
+                };
+                let of = |task: &&mut super::draft::TaskDraft| {
+                    super::markdown::ends_with_path(&task.file.value, &file.value)
+                };
+                if let Some(task) = draft.tasks.iter_mut().find(of)
+                    && !(section.api_methods.is_empty() && section.mapping.is_empty())
+                {
+                    let what = format!("for task {}: {}", task.id.value, section.summary());
+                    self.found.push(Found::at(&section.at, what));
+                    task.api_methods.extend(section.api_methods);
+                    task.mapping.extend(section.mapping);
+                }
+            }
+        }
+        Some((
+            draft,
+            Source {
                 kind: SourceKind::PlanToml,
                 path: document.path.clone(),
+            },
+        ))
+    }
+
+    fn from_architecture(&mut self, document: &Arc<Document>) -> Option<(Draft, Source)> {
+        let architecture = Architecture::read(document, &mut self.params, &mut self.out);
+        let table = !architecture.tasks.is_empty();
+        if !table && architecture.sections.is_empty() && !self.out.has_errors() {
+            let at = At {
+                document: Arc::clone(document),
+                span: 0..0,
             };
-            return self.finish(draft, source, rules);
+            self.out.push(
+                Diagnostic::warning(&at, "no tasks and no files are described here").help(format!(
+                    "the template `{}` alone gives the tasks; describe each file under a heading \
+                     that names it",
+                    self.config.template
+                )),
+            );
         }
-        None
+        let (template, doubts) = self.template(table)?;
+        let template_document = Arc::clone(&template.draft.document);
+        let combined = combine(
+            architecture,
+            template,
+            self.docs,
+            &mut self.found,
+            &mut self.out,
+        );
+        if combined.templated {
+            self.out.extend(doubts);
+            let what = format!("template {}: what the document lacks", self.config.template);
+            self.found.push(Found {
+                file: template_document.path.clone(),
+                line: 0,
+                what,
+            });
+        }
+        let source = if table || !combined.templated {
+            Source {
+                kind: SourceKind::Architecture,
+                path: document.path.clone(),
+            }
+        } else {
+            Source {
+                kind: SourceKind::Template,
+                path: template_document.path.clone(),
+            }
+        };
+        Some((combined.draft, source))
+    }
+
+    /// The configured template, with its problems, which count only if it is used.
+    fn template(&mut self, table: bool) -> Option<(Template, Diagnostics)> {
+        let name = &self.config.template;
+        let path = format!(".pertask/templates/{name}.toml");
+        let own = self.document_at(&path);
+        let is_own = own.is_some();
+        let document = match own {
+            Some(document) => document,
+            None if name == "integration" => {
+                Document::new("templates/integration.toml (built in)", INTEGRATION)
+            }
+            None => {
+                let mut known = self.docs.list(".pertask/templates").unwrap_or_default();
+                known.retain(|file| file.ends_with(".toml"));
+                let mut known: Vec<&str> = known
+                    .iter()
+                    .filter_map(|file| file.strip_suffix(".toml"))
+                    .collect();
+                known.push("integration");
+                let message = format!("there is no template `{name}`");
+                let error = Diagnostic::whole(Severity::Error, super::config::PATH, message);
+                self.out
+                    .push(error.help(format!("write {path}; known are {}", known.join(", "))));
+                return None;
+            }
+        };
+        let mut doubts = Diagnostics::default();
+        let draft = Draft::read(&document, &mut self.params, &mut doubts);
+        match draft {
+            Some(draft) => Some((Template { draft, own: is_own }, doubts)),
+            // A table of tasks does not need the built-in template; one's own must be right.
+            None if table && !is_own => {
+                let draft = Draft::empty(document);
+                Some((Template { draft, own: false }, Diagnostics::default()))
+            }
+            None => {
+                self.out.extend(doubts);
+                None
+            }
+        }
     }
 
     fn finish(&mut self, draft: Draft, source: Source, rules: &[&str]) -> Option<Plan> {

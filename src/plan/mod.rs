@@ -4,11 +4,13 @@
 //! by the caller, which reads them from a commit, so nothing in the working tree can change a plan.
 //! No input makes it panic, and every problem of a document is reported, not only the first.
 
+mod combine;
 pub mod config;
 pub mod diagnostic;
 mod documents;
 mod draft;
 mod load;
+mod markdown;
 pub mod mode;
 mod names;
 pub mod order;
@@ -25,6 +27,8 @@ pub use config::{
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use documents::Documents;
 pub use load::{Found, Loaded, RULES, load};
+pub use markdown::architecture::method_name;
+pub use markdown::discovery;
 pub use mode::Mode;
 pub use names::{
     LONGEST_NAME, NAME_SHAPE, glob, inside_problem, path_problem, protected, valid_name,

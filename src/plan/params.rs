@@ -150,6 +150,23 @@ impl Params {
         }
     }
 
+    /// The values.
+    #[must_use]
+    pub fn values(&self) -> &BTreeMap<String, String> {
+        &self.values
+    }
+
+    /// Notes the parameters that a text filled in elsewhere names.
+    pub fn mark_used(&mut self, text: &str) {
+        for name in self
+            .values
+            .keys()
+            .filter(|name| text.contains('{') && text.contains(*name))
+        {
+            self.used.insert(name.clone());
+        }
+    }
+
     /// Hands the values out, for the plan and its prompts.
     #[must_use]
     pub fn take_values(&mut self) -> BTreeMap<String, String> {

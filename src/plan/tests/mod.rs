@@ -1,6 +1,9 @@
 //! What a person sees when a document is right, and when it is not.
 
+mod architecture;
 mod config;
+mod mode;
+mod order;
 mod plan_toml;
 
 use std::collections::BTreeMap;
@@ -40,4 +43,13 @@ fn load_docs(files: &[(&str, &str)]) -> Result<Loaded, String> {
 /// The errors of a `plan.toml`, as a person sees them.
 fn errors(text: &str) -> String {
     load_toml(text).expect_err("the plan has errors")
+}
+
+/// Loads the plan `wiz` with another template configured.
+fn template(name: &str, files: &[(&str, &str)]) -> Result<Loaded, String> {
+    let config = Config {
+        template: name.to_owned(),
+        ..Config::default()
+    };
+    load("wiz", &docs(files), &config, &BTreeMap::new(), &RULES).map_err(|found| found.to_string())
 }
