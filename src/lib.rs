@@ -6,6 +6,7 @@
 //! |---|---|
 //! | [`effect`] | the one place every lasting effect goes through, numbered |
 //! | [`plan`] | what the job is: plan, tasks, order, mode, template; pure |
+//! | [`prompt`] | what an agent is told: templates a project may replace; pure |
 //! | [`rules`] | P0 rules on syntax trees; pure |
 //! | [`run`] | the run's state and `decide`; pure, no I/O, no clock of its own |
 //! | [`git`] | the only module that uses git2 or runs git |
@@ -19,5 +20,6 @@ pub mod effect;
 pub mod git;
 pub mod ledger;
 pub mod plan;
+pub mod prompt;
 pub mod rules;
 pub mod run;

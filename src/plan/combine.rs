@@ -68,7 +68,7 @@ pub(super) fn combine(
     } else {
         Draft::empty(document.clone())
     };
-    let known = std::mem::take(&mut draft.tasks);
+    let templated = std::mem::take(&mut draft.tasks);
     if draft.title.is_none() {
         draft.title = title;
     }
@@ -76,9 +76,9 @@ pub(super) fn combine(
         for task in &tasks {
             found.push(Found::at(&task.at, format!("task {}", task.id.value)));
         }
-        lacking(&mut tasks, &known, &sections, out);
+        lacking(&mut tasks, &templated, &sections, out);
     } else {
-        tasks = known;
+        tasks = templated;
         extra(&mut tasks, &sections, docs, out);
     }
     for section in &sections {

@@ -64,6 +64,18 @@ impl Document {
         )
     }
 
+    /// Byte range of a line, from 1, without its line break; the last line when there are fewer.
+    #[must_use]
+    pub fn line_span(&self, line: usize) -> Range<usize> {
+        let index = line.clamp(1, self.starts.len()) - 1;
+        let start = self.starts[index];
+        let end = self
+            .starts
+            .get(index + 1)
+            .map_or(self.text.len(), |next| next - 1);
+        start..end
+    }
+
     fn floor(&self, offset: usize) -> usize {
         let mut offset = offset.min(self.text.len());
         while !self.text.is_char_boundary(offset) {

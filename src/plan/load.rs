@@ -125,8 +125,8 @@ impl Loader<'_> {
         let plan_toml = self.document("plan.toml");
         let architecture = self.document("architecture.md");
         let (draft, source) = match (plan_toml, architecture) {
-            (Some(document), architecture) => self.from_toml(&document, architecture.as_ref())?,
-            (None, Some(document)) => self.from_architecture(&document)?,
+            (Some(document), architecture) => self.read_toml(&document, architecture.as_ref())?,
+            (None, Some(document)) => self.read_architecture(&document)?,
             (None, None) => {
                 if !self.out.has_errors() {
                     let error = Diagnostic::whole(
@@ -157,7 +157,7 @@ impl Loader<'_> {
     }
 
     /// `plan.toml` says everything; of `architecture.md` only API methods and mapping are taken.
-    fn from_toml(
+    fn read_toml(
         &mut self,
         document: &Arc<Document>,
         architecture: Option<&Arc<Document>>,
@@ -196,7 +196,7 @@ impl Loader<'_> {
         ))
     }
 
-    fn from_architecture(&mut self, document: &Arc<Document>) -> Option<(Draft, Source)> {
+    fn read_architecture(&mut self, document: &Arc<Document>) -> Option<(Draft, Source)> {
         let architecture = Architecture::read(document, &mut self.params, &mut self.out);
         let table = !architecture.tasks.is_empty();
         if !table && architecture.sections.is_empty() && !self.out.has_errors() {
@@ -256,8 +256,7 @@ impl Loader<'_> {
                 Document::new("templates/integration.toml (built in)", INTEGRATION)
             }
             None => {
-                let mut known = self.docs.list(".pertask/templates").unwrap_or_default();
-                known.retain(|file| file.ends_with(".toml"));
+                let known = self.docs.list(".pertask/templates").unwrap_or_default();
                 let mut known: Vec<&str> = known
                     .iter()
                     .filter_map(|file| file.strip_suffix(".toml"))

@@ -16,6 +16,7 @@ mod names;
 pub mod order;
 mod params;
 mod reader;
+pub mod schema;
 #[cfg(test)]
 mod tests;
 mod types;

@@ -80,11 +80,7 @@ impl Reader<'_> {
                     self.start(Kind::Paragraph, span);
                 }
             }
-            Event::End(TagEnd::Paragraph) => {
-                if !self.in_item() {
-                    self.open.pop();
-                }
-            }
+            Event::End(TagEnd::Paragraph) if self.in_item() => {}
             Event::Start(Tag::CodeBlock(_)) => self.start(Kind::Code, span),
             Event::Start(Tag::Table(_)) => self.start(Kind::Table(Vec::new()), span),
             Event::Start(Tag::TableHead | Tag::TableRow) => {
@@ -101,7 +97,13 @@ impl Reader<'_> {
                     });
                 }
             }
-            Event::End(TagEnd::Heading(_) | TagEnd::Item | TagEnd::CodeBlock | TagEnd::Table) => {
+            Event::End(
+                TagEnd::Paragraph
+                | TagEnd::Heading(_)
+                | TagEnd::Item
+                | TagEnd::CodeBlock
+                | TagEnd::Table,
+            ) => {
                 self.open.pop();
             }
             Event::Text(text) => self.text(&text),

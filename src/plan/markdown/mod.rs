@@ -70,12 +70,12 @@ pub(super) fn named_file(text: &str) -> Result<Option<String>, ()> {
 /// Whether a file holds tests, by the habits of its language.
 pub(super) fn is_test(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
-    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+    let (stem, extension) = name.rsplit_once('.').unwrap_or((name, ""));
+    let kind = stem.rsplit_once('.').map(|(_, kind)| kind);
     stem.ends_with("_test")
-        || stem.ends_with(".test")
-        || stem.ends_with(".spec")
-        || (stem.starts_with("test_") && name.ends_with(".py"))
-        || (stem.ends_with("Test") && name.ends_with(".java"))
+        || matches!(kind, Some("test" | "spec"))
+        || (stem.starts_with("test_") && extension == "py")
+        || (stem.ends_with("Test") && matches!(extension, "java" | "kt"))
 }
 
 /// Words of a label or column title in one form: lower case, single spaces, no punctuation.

@@ -192,7 +192,7 @@ impl Sections<'_> {
                         return;
                     }
                 }
-                self.value(section, *current, text, at);
+                self.value(section, *current, text, &at);
                 if matches!(*current, Label::Lines | Label::Risk | Label::Purpose) {
                     *current = Label::Other;
                 }
@@ -211,7 +211,7 @@ impl Sections<'_> {
         }
     }
 
-    fn value(&mut self, section: &mut Section, label: Label, text: &str, at: At) {
+    fn value(&mut self, section: &mut Section, label: Label, text: &str, at: &At) {
         let text = text
             .trim_start_matches("[ ] ")
             .trim_start_matches("[x] ")
@@ -225,8 +225,8 @@ impl Sections<'_> {
         };
         match label {
             Label::Purpose => section.purpose = section.purpose.take().or(Some(value)),
-            Label::Lines => section.estimated_lines = lines(text, &at, self.out),
-            Label::Risk => section.risk = risk(text, &at, self.out),
+            Label::Lines => section.estimated_lines = lines(text, at, self.out),
+            Label::Risk => section.risk = risk(text, at, self.out),
             Label::DependsOn => {
                 for word in text.split([',', ';']) {
                     let word = word.replace('`', "").trim().to_owned();
@@ -245,7 +245,7 @@ impl Sections<'_> {
                     section.api_methods.push(value);
                 } else {
                     self.out.push(
-                        Diagnostic::warning(&at, "no method is named here")
+                        Diagnostic::warning(at, "no method is named here")
                             .help("start with the method, like `ListAssets(ctx)`"),
                     );
                 }
@@ -274,17 +274,17 @@ impl Sections<'_> {
                         .position(|title| named.contains(&title.as_str()));
                     let cell = column.and_then(|index| row.get(index)).unwrap_or(first);
                     let at = place(cell);
-                    self.value(section, label, &cell.text, at);
+                    self.value(section, label, &cell.text, &at);
                 }
                 Label::Mapping => {
                     let cells: Vec<&str> = row.iter().map(|cell| cell.text.trim()).collect();
                     let at = place(first);
-                    self.value(section, label, &cells.join(" → "), at);
+                    self.value(section, label, &cells.join(" → "), &at);
                 }
                 Label::Requirements | Label::Success => {
                     let cells: Vec<&str> = row.iter().map(|cell| cell.text.trim()).collect();
                     let at = place(first);
-                    self.value(section, label, &cells.join(": "), at);
+                    self.value(section, label, &cells.join(": "), &at);
                 }
                 _ => {}
             }

@@ -296,7 +296,7 @@ pub(super) fn lines(text: &str, at: &At, out: &mut Diagnostics) -> Option<Sited<
         .filter(|digits| !digits.is_empty())
         .map_while(|digits| digits.parse().ok())
         .collect();
-    let odd = text.chars().any(|c| c.is_alphabetic())
+    let odd = text.chars().any(char::is_alphabetic)
         && !["line", "loc"]
             .iter()
             .any(|word| text.to_lowercase().contains(word));

@@ -163,7 +163,7 @@ fn what_is_wrong_in_a_table_has_its_place() {
     6 | | T 2 | /abs.go | T01, T004 | tiny | vmfiler | | |
       |                        ^^^^
       |
-      = help: did you mean `t006`?
+      = help: did you mean `t005`?
 
     error: "tiny" is no risk
      --> .pertask/wiz/architecture.md:6:31

@@ -5,6 +5,7 @@ mod config;
 mod mode;
 mod order;
 mod plan_toml;
+mod schema;
 
 use std::collections::BTreeMap;
 
