@@ -287,6 +287,14 @@ impl Loader<'_> {
 
     fn finish(&mut self, draft: Draft, source: Source, rules: &[&str]) -> Option<Plan> {
         let inputs = self.inputs(draft.inputs.as_deref(), source.kind);
+        for path in &inputs {
+            let what = "an input of every prompt".to_owned();
+            self.found.push(Found {
+                file: path.clone(),
+                line: 0,
+                what,
+            });
+        }
         let context = Context {
             name: self.name,
             config: self.config,

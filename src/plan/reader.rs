@@ -252,7 +252,7 @@ impl Reader<'_> {
             }
             (Kind::Commands, DeValue::Array(list)) => {
                 let mut commands = Vec::new();
-                for item in list.iter() {
+                for item in list {
                     let at = self.at(&item.span());
                     let DeValue::Array(words) = item.get_ref() else {
                         self.wrong(
@@ -289,7 +289,7 @@ impl Reader<'_> {
             }
             (Kind::Tables(keys) | Kind::TableOrTables(_, keys), DeValue::Array(list)) => {
                 let mut tables = Vec::new();
-                for item in list.iter() {
+                for item in list {
                     let at = self.at(&item.span());
                     match item.get_ref() {
                         DeValue::Table(table) => tables.push(self.table(table, at, keys)),
@@ -348,19 +348,14 @@ impl Reader<'_> {
 
     fn count(&mut self, name: &str, number: &toml::de::DeInteger<'_>, at: &At) -> Option<u32> {
         let value = i64::from_str_radix(number.as_str(), number.radix()).ok();
-        match value
+        let value = value
             .and_then(|value| u32::try_from(value).ok())
-            .filter(|value| *value > 0)
-        {
-            Some(value) => Some(value),
-            None => {
-                self.out.error(
-                    at,
-                    format!("`{name}` must be a whole number from 1 to {}", u32::MAX),
-                );
-                None
-            }
+            .filter(|value| *value > 0);
+        if value.is_none() {
+            let message = format!("`{name}` must be a whole number from 1 to {}", u32::MAX);
+            self.out.error(at, message);
         }
+        value
     }
 
     fn money(&mut self, name: &str, number: &str, at: &At) -> Option<f64> {

@@ -11,7 +11,7 @@ pub struct Block {
     pub kind: Kind,
     /// Its text: emphasis removed, code spans kept between backticks, line breaks as spaces.
     pub text: String,
-    /// Byte range in the document.
+    /// Byte range in the document: the first line, except for code, where it is the whole.
     pub span: Range<usize>,
 }
 
@@ -24,7 +24,7 @@ pub enum Kind {
     Paragraph,
     /// A list item's own text; nested items follow as blocks of their own.
     Item,
-    /// A code block; its text is as written.
+    /// A code block; its text is as written, line breaks as `\n`.
     Code,
     /// A table, the header first.
     Table(Vec<Vec<Cell>>),
@@ -112,13 +112,18 @@ impl Reader<'_> {
                 self.text(&code);
                 self.text("`");
             }
-            Event::SoftBreak | Event::HardBreak => self.text(" "),
+            Event::SoftBreak | Event::HardBreak | Event::InlineHtml(_) => self.text(" "),
             _ => {}
         }
     }
 
     fn start(&mut self, kind: Kind, span: Range<usize>) {
-        let span = self.first_line(span);
+        // Code is read again line by line, with places; elsewhere the first line is the place.
+        let span = if matches!(kind, Kind::Code) {
+            span
+        } else {
+            self.first_line(span)
+        };
         self.open.push(self.blocks.len());
         self.blocks.push(Block {
             kind,

@@ -54,17 +54,27 @@ pub(super) fn named_file(text: &str) -> Result<Option<String>, ()> {
     } else {
         text
     };
-    let text = [
-        "File:", "file:", "File", "Create:", "Create", "Modify:", "Modify",
-    ]
-    .iter()
-    .find_map(|word| text.strip_prefix(word).filter(|rest| rest.starts_with(' ')))
-    .unwrap_or(text)
-    .trim_start();
-    let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+    let after_colon = text.split_once(": ").map(|(_, rest)| rest);
+    let in_brackets = text
+        .split_once('(')
+        .and_then(|(_, rest)| rest.split_once(')'))
+        .map(|(inside, _)| inside);
+    let candidates = [Some(text), after_colon, in_brackets];
+    Ok(candidates
+        .into_iter()
+        .flatten()
+        .find_map(leading_file)
+        .map(ToOwned::to_owned))
+}
+
+/// The file a text starts with, when nothing but an explanation follows.
+fn leading_file(text: &str) -> Option<&str> {
+    let (word, rest) = text
+        .trim()
+        .split_once(char::is_whitespace)
+        .unwrap_or((text, ""));
     let explained = rest.is_empty() || rest.starts_with(['(', '-', '—', '–', ':', '#', '→']);
-    let explained = explained || word.ends_with(':');
-    Ok(file_word(word).filter(|_| explained).map(ToOwned::to_owned))
+    file_word(word).filter(|_| explained || word.ends_with(':'))
 }
 
 /// Whether a file holds tests, by the habits of its language.

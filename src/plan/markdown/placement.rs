@@ -221,21 +221,17 @@ impl Reader<'_> {
 
     /// A code block: one path per line, or a tree drawn with lines.
     fn code(&mut self, block: &Block, optional: bool) {
-        let source = self
-            .document
-            .text
-            .get(block.span.start..)
-            .unwrap_or_default();
-        // The text of the block starts after its opening fence, or at once when it is indented.
-        let Some(offset) = source.find(block.text.as_str()) else {
-            return;
-        };
-        let mut start = block.span.start + offset;
+        let document = Arc::clone(self.document);
+        let source = document.text.get(block.span.clone()).unwrap_or_default();
+        let mut start = block.span.start;
         let mut folders: Vec<(usize, String)> = Vec::new();
-        for line in block.text.split_inclusive('\n') {
+        for line in source.split_inclusive('\n') {
             let span = start..start + line.trim_end().len();
             start += line.len();
-            let name_at = line.find(|c: char| !(c.is_whitespace() || "│├└─|`+-".contains(c)));
+            if line.trim_start().starts_with("```") || line.trim_start().starts_with("~~~") {
+                continue;
+            }
+            let name_at = line.find(|c: char| !(c.is_whitespace() || "│├└─|`+->".contains(c)));
             let Some(name_at) = name_at else { continue };
             let depth = line[..name_at].chars().count();
             let (entry, comment) = line[name_at..]
@@ -259,7 +255,7 @@ impl Reader<'_> {
 
     fn list(&mut self, word: &str, span: std::ops::Range<usize>, optional: bool) {
         self.params.mark_used(word);
-        let mut path = fill_path(word, self.params.values());
+        let mut path = fill_path(word.trim_start_matches("./"), self.params.values());
         if !path.contains('/') && !self.folder.is_empty() {
             path = format!("{}{path}", self.folder);
         }

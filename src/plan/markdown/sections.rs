@@ -135,11 +135,7 @@ impl Sections<'_> {
 
     fn subject(&mut self, heading: &Block) -> Option<Subject> {
         let at = self.at(heading);
-        let first = heading.text.split_whitespace().next().unwrap_or_default();
-        let id = first
-            .trim_matches(|c: char| "`:.()[]".contains(c))
-            .to_lowercase();
-        if self.ids.contains(&id) {
+        if let Some(id) = self.task_id(&heading.text) {
             return Some(Subject::Task(Sited { value: id, at }));
         }
         match named_file(&heading.text) {
@@ -170,6 +166,21 @@ impl Sections<'_> {
                 None
             }
         }
+    }
+
+    /// The task of the table whose id a heading starts with: `T001`, `T001: …`, `Task T001 - …`.
+    fn task_id(&self, heading: &str) -> Option<String> {
+        let heading = heading.strip_prefix("Task ").unwrap_or(heading);
+        let (word, rest) = heading
+            .split_once(char::is_whitespace)
+            .unwrap_or((heading, ""));
+        let alone = rest.is_empty()
+            || word.ends_with([':', '.', ')'])
+            || rest.trim_start().starts_with([':', '-', '–', '—', '(']);
+        let id = word
+            .trim_matches(|c: char| "`:.()[]".contains(c))
+            .to_lowercase();
+        (alone && self.ids.contains(&id)).then_some(id)
     }
 
     fn content(&mut self, section: &mut Section, current: &mut Label, block: &Block) {

@@ -67,6 +67,7 @@ fn a_table_in_any_order_of_columns_gives_the_tasks() {
     .pertask/wiz/architecture.md:9 task t003
     .pertask/wiz/architecture.md:11 for task t002: purpose, 2 acceptance criteria
     .pertask/wiz/architecture.md:20 for task t003: purpose, 2 requirements
+    .pertask/wiz/architecture.md:0 an input of every prompt
 
     warning: the column "Owner" is not known and not used
      --> .pertask/wiz/architecture.md:5:68
@@ -163,7 +164,7 @@ fn what_is_wrong_in_a_table_has_its_place() {
     6 | | T 2 | /abs.go | T01, T004 | tiny | vmfiler | | |
       |                        ^^^^
       |
-      = help: did you mean `t005`?
+      = help: did you mean `t006`?
 
     error: "tiny" is no risk
      --> .pertask/wiz/architecture.md:6:31
@@ -237,6 +238,10 @@ fn what_is_wrong_in_a_table_has_its_place() {
     10 | | T006 | d/f.go | T005 | | all | | |
        |   ^^^^
     "#);
+}
+
+#[test]
+fn a_table_that_cannot_be_used_is_said() {
     assert_snapshot!(architecture("## Implementation tasks\n\n| ID | Task |\n|--|--|\n| a | b |\n")
         .expect_err("errors"), @r#"
     error: the task table has no column "File"
@@ -327,6 +332,8 @@ fn file_sections_fill_the_template() {
     .pertask/wiz/architecture.md:33 for task handler: risk, 1 acceptance criterion
     .pertask/wiz/architecture.md:43 for task wiz-cache: purpose, 2 dependencies
     templates/integration.toml (built in):0 template integration: what the document lacks
+    .pertask/wiz/architecture.md:0 an input of every prompt
+    .pertask/wiz/discovery.md:0 an input of every prompt
 
     warning: no method is named here
       --> .pertask/wiz/architecture.md:22:1

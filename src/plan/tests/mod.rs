@@ -1,5 +1,6 @@
 //! What a person sees when a document is right, and when it is not.
 
+mod any_input;
 mod architecture;
 mod config;
 mod mode;
