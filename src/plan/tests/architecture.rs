@@ -1,7 +1,7 @@
 use insta::assert_snapshot;
 
 use super::{load_docs, template};
-use crate::plan::{Loaded, SourceKind};
+use crate::plan::{Loaded, RULES, SourceKind};
 
 const PATH: &str = ".pertask/wiz/architecture.md";
 
@@ -120,9 +120,7 @@ fn what_is_wrong_in_a_table_has_its_place() {
          | T001 | a.go, b.go | | low | | | |\n\
          | T 2 | /abs.go | T01, T004 | tiny | vmfiler | | |\n\
          | | c.go | | | | | |\n\
-         | T004 | | | | | | |\n\
-         | T005 | d/e.go | T006 | | | | |\n\
-         | T006 | d/f.go | T005 | | all | | |\n",
+         | T004 | | | | | | |\n",
     ).expect_err("errors"), @r#"
     error: this column is there twice
      --> .pertask/wiz/architecture.md:3:53
@@ -163,8 +161,6 @@ fn what_is_wrong_in_a_table_has_its_place() {
       |
     6 | | T 2 | /abs.go | T01, T004 | tiny | vmfiler | | |
       |                        ^^^^
-      |
-      = help: did you mean `t006`?
 
     error: "tiny" is no risk
      --> .pertask/wiz/architecture.md:6:31
@@ -196,14 +192,6 @@ fn what_is_wrong_in_a_table_has_its_place() {
       |
       = help: each task creates or changes one file; name it in the column "File"
 
-    error: tasks depend on each other in a circle: t005 → t006 → t005
-     --> .pertask/wiz/architecture.md:9:19
-      |
-    9 | | T005 | d/e.go | T006 | | | | |
-      |                   ^^^^
-      |
-      = help: an arrow reads "depends on"; take one of them out
-
     warning: the column "Files" is not known and not used
      --> .pertask/wiz/architecture.md:3:45
       |
@@ -225,18 +213,6 @@ fn what_is_wrong_in_a_table_has_its_place() {
       |
     6 | | T 2 | /abs.go | T01, T004 | tiny | vmfiler | | |
       |   ^^^
-
-    warning: the task `t005` has no purpose
-     --> .pertask/wiz/architecture.md:9:3
-      |
-    9 | | T005 | d/e.go | T006 | | | | |
-      |   ^^^^
-
-    warning: the task `t006` has no purpose
-      --> .pertask/wiz/architecture.md:10:3
-       |
-    10 | | T006 | d/f.go | T005 | | all | | |
-       |   ^^^^
     "#);
 }
 
@@ -406,6 +382,8 @@ fn a_table_of_the_template_s_files_takes_the_rest_from_it() {
          | T001 | wiz_types.go | - |\n| T002 | `wiz.go` | T001 |\n",
     )
     .expect("valid");
+    let all = architecture("## Tasks\n\n| ID | File | Rules |\n|--|--|--|\n| a | b/c.go | all |\n");
+    assert_eq!(all.expect("valid").plan.tasks[0].rules, RULES);
     let [types, handler] = loaded.plan.tasks.as_slice() else {
         panic!("two tasks")
     };
