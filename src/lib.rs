@@ -13,6 +13,7 @@
 //! | [`ledger`] | the one ref: versioned state, compare-and-swap, history |
 //! | [`demo`] | the sample repository and the scripted agent of `git pertask demo` |
 //! | [`attempt`] | order to result: workspace, agent, checks |
+//! | [`report`] | terminal and Markdown: views of the state; pure |
 
 pub mod attempt;
 pub mod demo;
@@ -21,5 +22,6 @@ pub mod git;
 pub mod ledger;
 pub mod plan;
 pub mod prompt;
+pub mod report;
 pub mod rules;
 pub mod run;
