@@ -5,9 +5,13 @@
 //! [`clean`] before it is put into Markdown, a commit message or a terminal, so that it cannot forge
 //! a heading, a trailer or a line of ours, nor move the cursor.
 
+pub mod checkpoint;
 pub mod clean;
+pub mod commit;
 pub mod facts;
+pub mod history;
 pub mod log;
+pub mod show;
 pub mod status;
 pub mod style;
 pub mod waits;

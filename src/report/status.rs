@@ -129,11 +129,7 @@ fn table(out: &mut String, view: &StatusView, style: Style) {
         "TASK", "ID", "TITLE", "STATE", "TRY", "LINES", "BUILD", "TIME", "COST",
     ];
     let rows: Vec<[String; 9]> = view.tasks.iter().map(row).collect();
-    let columns = if rows.iter().all(|r| r[8].is_empty()) {
-        8
-    } else {
-        9
-    };
+    let columns = if view.cost_usd.is_none() { 8 } else { 9 };
     let mut widths = [0; 9];
     for (i, width) in widths.iter_mut().enumerate().take(columns) {
         let cells = rows.iter().map(|r| r[i].chars().count());
@@ -197,7 +193,7 @@ fn row(task: &TaskView) -> [String; 9] {
         task.lines.map_or_else(dash, |n| n.to_string()),
         build,
         time,
-        task.cost_usd.map(words::money).unwrap_or_default(),
+        task.cost_usd.map_or_else(dash, words::money),
     ]
 }
 

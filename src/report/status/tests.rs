@@ -30,8 +30,8 @@ fn midway_as_a_table() {
         TASK  ID         TITLE            STATE    TRY  LINES  BUILD      TIME   COST
         1/4   types      API types        merged     1    120  success  15m00s  $0.40
         2/4   client     HTTP client      review     2    185  success  30m00s  $1.22
-        3/4   transform  Transformations  running    0      -  -         2m10s
-        4/4   handler    Primary handler  pending    0      -  -             -
+        3/4   transform  Transformations  running    0      -  -         2m10s      -
+        4/4   handler    Primary handler  pending    0      -  -             -      -
 
         Waiting for
         - a review of task 2 of 4, client (HTTP client): read it with

@@ -265,7 +265,7 @@ pub fn view(state: &State, waits: &[Wait], now: Timestamp) -> StatusView {
         duration_s: items
             .iter()
             .fold(0, |sum, i| facts::seconds(i, now).saturating_add(sum)),
-        cost_usd: (!costs.is_empty()).then(|| costs.iter().sum()),
+        cost_usd: (!costs.is_empty()).then(|| round(costs.iter().sum())),
         tasks,
         gate: state
             .gate
@@ -279,10 +279,15 @@ pub fn view(state: &State, waits: &[Wait], now: Timestamp) -> StatusView {
     }
 }
 
+/// A sum of dollars without the noise of binary fractions.
+fn round(usd: f64) -> f64 {
+    (usd * 1e6).round() / 1e6
+}
+
 fn item_view(item: &Item, total: usize, now: Timestamp) -> impl Iterator<Item = TaskView> + '_ {
     let latest = item.latest_work();
     let files = latest.map(|a| facts::files(item, a)).unwrap_or_default();
-    let (duration_s, cost_usd) = (facts::seconds(item, now), facts::cost(item));
+    let (duration_s, cost_usd) = (facts::seconds(item, now), facts::cost(item).map(round));
     let reasons = match &item.phase {
         Phase::Failed { reasons } => reasons.clone(),
         Phase::Blocked { reason, .. } => vec![reason.clone()],

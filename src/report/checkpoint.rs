@@ -1,0 +1,590 @@
+//! What a person reads in the terminal when a task needs them: the seed's step 3, and its stops.
+
+use super::clean::{self, line, short_line};
+use super::facts::{self, Build};
+use super::status::hanging;
+use super::style::{Style, Tone};
+use super::{waits, words};
+use crate::run::BATCH;
+use crate::run::order::CheckKind;
+use crate::run::state::{Attempt, Item, Outcome, Phase, State, TaskRef};
+use crate::run::transition::short;
+
+/// The options of a checkpoint: the key to press, its name, and what it does.
+pub const OPTIONS: [(char, &str, &str); 3] = [
+    ('c', "Continue", "approve it and go on"),
+    ('r', "Review first", "show the change before deciding"),
+    ('v', "Revise", "run it again with your feedback"),
+];
+
+/// Most entries of a list shown in a summary; `show` has all of them.
+const ENTRIES: usize = 12;
+/// Lines of output shown from its beginning, and as many from its end.
+const EXCERPT: usize = 12;
+/// Longest line of output shown, in characters.
+const LINE: usize = 200;
+
+/// The summary of a passed attempt, the question whether to go on, and its options. What the agent
+/// says is marked as its words; the rest is what the tool found.
+#[must_use]
+pub fn text(state: &State, item: &Item, style: Style) -> String {
+    let mut out = summary(state, item, style);
+    out.push('\n');
+    out.push_str(&style.strong(&question(state, item)));
+    out.push('\n');
+    out.push_str(&options(style));
+    out
+}
+
+/// The summary alone.
+#[must_use]
+pub fn summary(state: &State, item: &Item, style: Style) -> String {
+    let mut out = String::new();
+    push(&mut out, &style.strong(&headline(state, item, "complete")));
+    out.push('\n');
+    if let Some(attempt) = item.latest_work() {
+        changes(&mut out, item, attempt, style);
+        field(&mut out, "Build", &build(attempt, style));
+        field(&mut out, "Rules", &rules(attempt, style));
+        spent(&mut out, item, attempt);
+    }
+    if let Some(branch) = &item.branch {
+        let name = words::middle(&line(&branch.name), 56);
+        let head = line(&branch.head);
+        field(&mut out, "Branch", &format!("{name} at {}", short(&head)));
+    }
+    if let Some(attempt) = item.latest_work() {
+        if !attempt.notes.is_empty() {
+            out.push('\n');
+            push(&mut out, &style.strong("Quick review (the agent's words)"));
+            bullets(&mut out, &attempt.notes);
+        }
+        if !attempt.api.is_empty() {
+            out.push('\n');
+            push(&mut out, &style.strong("API methods (read from the code)"));
+            bullets(&mut out, &attempt.api);
+        }
+    }
+    out
+}
+
+/// `Continue to task 3 (Transformations)?`: what an approval would start.
+#[must_use]
+pub fn question(state: &State, item: &Item) -> String {
+    let settled = |key: &String| *key == item.key || state.item(key).is_none_or(Item::is_settled);
+    let waiting = |i: &&Item| i.key != item.key && i.phase == Phase::Pending;
+    let next: Vec<String> = state
+        .items
+        .iter()
+        .filter(waiting)
+        .filter(|i| i.depends_on.iter().all(settled))
+        .flat_map(|i| &i.tasks)
+        .map(|t| format!("{} ({})", t.position, short_line(&t.title, 40)))
+        .collect();
+    match next.as_slice() {
+        [] => {
+            let others = state.items.iter().filter(|i| i.key != item.key);
+            if others.into_iter().all(Item::is_settled) {
+                "Continue to the gate?".to_owned()
+            } else {
+                "Continue?".to_owned()
+            }
+        }
+        [one] => format!("Continue to task {one}?"),
+        [first, second] => format!("Continue to tasks {first} and {second}?"),
+        [first, rest @ ..] => format!("Continue to task {first} and {} more?", rest.len()),
+    }
+}
+
+/// The options, one to a line.
+#[must_use]
+pub fn options(style: Style) -> String {
+    let mut out = String::new();
+    for (key, name, does) in OPTIONS {
+        let name = style.strong(&format!("{name:<12}"));
+        push(&mut out, &format!("  [{key}] {name}  {does}"));
+    }
+    out
+}
+
+/// What a person reads when an item failed, is blocked, or its agent asks. `output` is what the
+/// check that failed printed, if any; an excerpt of it is shown.
+#[must_use]
+pub fn stopped(state: &State, item: &Item, output: Option<&str>, style: Style) -> String {
+    let mut out = String::new();
+    let attempt = item.latest_work();
+    match &item.phase {
+        Phase::Failed { reasons } => {
+            push(
+                &mut out,
+                &style.paint(Tone::Bad, &headline(state, item, "failed")),
+            );
+            out.push('\n');
+            bullets(&mut out, reasons);
+        }
+        Phase::Blocked {
+            question: Some(question),
+            ..
+        } => {
+            push(
+                &mut out,
+                &style.paint(Tone::Warn, &headline(state, item, "has a question")),
+            );
+            out.push('\n');
+            push(&mut out, &style.strong("The agent asks"));
+            for part in clean::block(question).lines().take(2 * EXCERPT) {
+                indented(&mut out, &words::cut(part, 1000));
+            }
+        }
+        Phase::Blocked {
+            reason, attempted, ..
+        } => {
+            push(
+                &mut out,
+                &style.paint(Tone::Warn, &headline(state, item, "blocked")),
+            );
+            out.push('\n');
+            push(&mut out, &style.strong("The agent cannot go on"));
+            indented(&mut out, &short_line(reason, 1000));
+            if !attempted.is_empty() {
+                out.push('\n');
+                push(&mut out, &style.strong("What it says it tried"));
+                bullets(&mut out, attempted);
+            }
+        }
+        _ => push(&mut out, &headline(state, item, "stopped")),
+    }
+    if let Some(attempt) = attempt {
+        failing(&mut out, attempt, output, style);
+        out.push('\n');
+        if attempt.outcome != Outcome::Passed && !attempt.files.is_empty() {
+            changes(&mut out, item, attempt, style);
+        }
+        spent(&mut out, item, attempt);
+        if let Some(kept) = &attempt.kept {
+            field(&mut out, "Kept on", &line(kept));
+        }
+    }
+    out.push('\n');
+    push(&mut out, &style.strong("Next"));
+    let commands = waits::commands(state, item);
+    let width = commands.iter().map(|(c, _)| c.chars().count()).max();
+    let width = width.unwrap_or(0);
+    for (command, does) in commands {
+        let gap = " ".repeat(width - command.chars().count());
+        push(
+            &mut out,
+            &format!("  {command}{gap}  {}", style.faint(does)),
+        );
+    }
+    out
+}
+
+/// The beginning and the end of some output, cleaned, with the number of lines left out between.
+#[must_use]
+pub fn excerpt(output: &str) -> Vec<String> {
+    let text = clean::block(output);
+    let lines: Vec<&str> = text.lines().collect();
+    let shown =
+        |part: &[&str]| -> Vec<String> { part.iter().map(|l| words::cut(l, LINE)).collect() };
+    if lines.len() <= 2 * EXCERPT + 1 {
+        return shown(&lines);
+    }
+    let (head, rest) = lines.split_at(EXCERPT);
+    let (between, tail) = rest.split_at(rest.len() - EXCERPT);
+    let mut out = shown(head);
+    out.push(format!("… {} lines left out …", between.len()));
+    out.extend(shown(tail));
+    out
+}
+
+fn push(out: &mut String, text: &str) {
+    out.push_str(text);
+    out.push('\n');
+}
+
+fn field(out: &mut String, name: &str, value: &str) {
+    push(out, &format!("{:<9}{value}", format!("{name}:")));
+}
+
+fn indented(out: &mut String, text: &str) {
+    for part in words::wrap(text, words::WIDTH - 2) {
+        push(out, &format!("  {part}"));
+    }
+}
+
+fn bullets(out: &mut String, entries: &[String]) {
+    for entry in entries.iter().take(ENTRIES) {
+        hanging(out, "- ", &short_line(entry, 400));
+    }
+    if let Some(more) = entries.len().checked_sub(ENTRIES).filter(|n| *n > 0) {
+        push(out, &format!("- and {more} more"));
+    }
+}
+
+/// `Task 2 of 4 complete: wiz_client.go`.
+fn headline(state: &State, item: &Item, what: &str) -> String {
+    let said = match item.tasks.as_slice() {
+        [task] => format!(
+            "Task {} of {} {what}: {}",
+            task.position,
+            state.total(),
+            words::file_name(&line(&task.file))
+        ),
+        tasks if item.key == BATCH => format!("All {} tasks {what}: {}", tasks.len(), state.title),
+        tasks => format!("{} tasks {what}: {}", tasks.len(), state.title),
+    };
+    words::cut(&line(&said), words::WIDTH)
+}
+
+/// The files, and the lines of the tasks' own.
+fn changes(out: &mut String, item: &Item, attempt: &Attempt, style: Style) {
+    let files = facts::files(item, attempt);
+    for (i, file) in files.iter().take(2 * ENTRIES).enumerate() {
+        let label = if i == 0 { "Created:" } else { "" };
+        let path = words::middle(&line(&file.path), words::WIDTH - 11);
+        push(
+            out,
+            &format!("{label:<9}{} {path}", words::mark(file.change)),
+        );
+    }
+    if let Some(more) = files.len().checked_sub(2 * ENTRIES).filter(|n| *n > 0) {
+        push(out, &format!("{:<9}and {more} more files", ""));
+    }
+    if !files.is_empty() {
+        let legend = style.faint("(+ created, ~ modified, - deleted)");
+        push(out, &format!("{:<9}{legend}", ""));
+    }
+    let said = |task: &TaskRef| {
+        facts::lines(&files, task).map_or_else(|| "none".to_owned(), |n| n.to_string())
+    };
+    let lines: Vec<String> = match item.tasks.as_slice() {
+        [task] => vec![said(task)],
+        tasks => tasks
+            .iter()
+            .map(|t| format!("{} {}", t.id, said(t)))
+            .collect(),
+    };
+    let text = words::cut(&line(&lines.join(", ")), words::WIDTH - 9);
+    field(out, "Lines", &text);
+}
+
+fn build(attempt: &Attempt, style: Style) -> String {
+    let build = Build::of(attempt);
+    let tone = match build {
+        Build::Success => Tone::Good,
+        Build::Failure => Tone::Bad,
+        Build::None => Tone::Plain,
+    };
+    style.paint(tone, build.loud())
+}
+
+/// How many rule checks there were and what they found.
+fn rules(attempt: &Attempt, style: Style) -> String {
+    let rules = attempt.checks.iter().filter(|c| c.kind == CheckKind::Rules);
+    let (held, broken): (Vec<_>, Vec<_>) = rules.partition(|c| c.passed);
+    match (held.len(), broken.as_slice()) {
+        (0, []) => "none to check".to_owned(),
+        (_, []) => {
+            let details: Vec<_> = held.iter().map(|c| line(&c.detail)).collect();
+            let details = details.join("; ");
+            let said = if details.is_empty() {
+                "they hold"
+            } else {
+                &details
+            };
+            words::cut(said, words::WIDTH - 9)
+        }
+        (_, broken) => {
+            let count = u64::try_from(broken.len()).unwrap_or(u64::MAX);
+            let details: Vec<_> = broken.iter().map(|c| line(&c.detail)).collect();
+            let said = format!(
+                "{}: {}",
+                words::counted(count, "finding"),
+                details.join("; ")
+            );
+            style.paint(Tone::Bad, &words::cut(&said, words::WIDTH - 9))
+        }
+    }
+}
+
+/// Time and money, of this attempt and of all when there were others.
+fn spent(out: &mut String, item: &Item, attempt: &Attempt) {
+    let seconds = words::seconds(attempt.started, attempt.finished);
+    let mut said = words::duration(seconds);
+    if let Some(cost) = attempt.cost_usd {
+        said.push_str(", ");
+        said.push_str(&words::money(cost));
+    }
+    if item.attempts.len() > 1 {
+        let all: u64 = item.attempts.iter().fold(0, |sum, a| {
+            words::seconds(a.started, a.finished).saturating_add(sum)
+        });
+        said = format!(
+            "{said}; all {} attempts {}",
+            item.attempts.len(),
+            words::duration(all)
+        );
+        if let Some(cost) = facts::cost(item) {
+            said.push_str(", ");
+            said.push_str(&words::money(cost));
+        }
+    }
+    field(out, "Spent", &said);
+}
+
+/// The checks of an attempt that did not hold, with what the first printed.
+fn failing(out: &mut String, attempt: &Attempt, output: Option<&str>, style: Style) {
+    let bad: Vec<_> = attempt.checks.iter().filter(|c| !c.passed).collect();
+    if bad.is_empty() {
+        return;
+    }
+    out.push('\n');
+    push(out, &style.strong("What does not hold"));
+    let said: Vec<_> = bad
+        .iter()
+        .map(|c| {
+            format!(
+                "{}: {}",
+                short_line(&c.name, 100),
+                short_line(&c.detail, 300)
+            )
+        })
+        .collect();
+    bullets(out, &said);
+    for part in output.map(excerpt).unwrap_or_default() {
+        push(out, format!("    {part}").trim_end());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample::{self, Random};
+
+    #[test]
+    fn complete() {
+        let state = sample::midway();
+        let item = state.item("client").unwrap();
+        insta::assert_snapshot!(text(&state, item, Style::PLAIN), @r"
+        Task 2 of 4 complete: wiz_client.go
+
+        Created: ~ go.mod
+                 + pkg/wiz/wiz_client.go
+                 + pkg/wiz/wiz_client_test.go
+                 (+ created, ~ modified, - deleted)
+        Lines:   185
+        Build:   SUCCESS
+        Rules:   none to check
+        Spent:   15 minutes, $0.82; all 2 attempts 30 minutes, $1.22
+        Branch:  pertask/wiz/2-client at cccccccccc
+
+        Quick review (the agent's words)
+        - All errors wrapped with context
+
+        API methods (read from the code)
+        - newClient(apiKey string) *client
+        - (*client).ListAssets(ctx context.Context, token string) (*ListResponse, error)
+
+        Continue?
+          [c] Continue      approve it and go on
+          [r] Review first  show the change before deciding
+          [v] Revise        run it again with your feedback
+        ");
+    }
+
+    #[test]
+    fn complete_in_batch() {
+        let mut state = sample::batch();
+        sample::finish(&mut state, "batch", |a| {
+            a.checks.push(sample::check(
+                CheckKind::Rules,
+                "rules",
+                true,
+                "7 rules hold in 4 files",
+            ));
+            a.notes.clear();
+            a.cost_usd = None;
+        });
+        insta::assert_snapshot!(text(&state, &state.items[0], Style::PLAIN), @r"
+        All 4 tasks complete: Wiz integration
+
+        Created: + pkg/wiz/wiz.go
+                 + pkg/wiz/wiz_client.go
+                 + pkg/wiz/wiz_transform.go
+                 + pkg/wiz/wiz_types.go
+                 (+ created, ~ modified, - deleted)
+        Lines:   types 185, client 185, transform 185, handler 185
+        Build:   SUCCESS
+        Rules:   7 rules hold in 4 files
+        Spent:   15 minutes
+        Branch:  pertask/wiz/batch at cccccccccc
+
+        API methods (read from the code)
+        - newClient(apiKey string) *client
+        - (*client).ListAssets(ctx context.Context, token string) (*ListResponse, error)
+
+        Continue to the gate?
+          [c] Continue      approve it and go on
+          [r] Review first  show the change before deciding
+          [v] Revise        run it again with your feedback
+        ");
+    }
+
+    #[test]
+    fn what_comes_next() {
+        let mut state = sample::state();
+        let ask = |state: &State, key: &str| question(state, state.item(key).unwrap());
+        assert_eq!(
+            ask(&state, "types"),
+            "Continue to tasks 2 (HTTP client) and 3 (Transformations)?"
+        );
+        sample::finish(&mut state, "types", |_| {});
+        sample::merge(&mut state, "types");
+        assert_eq!(
+            ask(&state, "client"),
+            "Continue to task 3 (Transformations)?"
+        );
+        sample::finish(&mut state, "transform", |_| {});
+        assert_eq!(ask(&state, "client"), "Continue?");
+        sample::merge(&mut state, "transform");
+        assert_eq!(
+            ask(&state, "client"),
+            "Continue to task 4 (Primary handler)?"
+        );
+        assert_eq!(ask(&sample::batch(), "batch"), "Continue to the gate?");
+    }
+
+    #[test]
+    fn failed() {
+        let mut state = sample::state();
+        sample::fail(&mut state, "client");
+        let item = state.item("client").unwrap();
+        let output = (1..=40).map(|n| format!("wiz.go:{n}: \u{1b}[31mundefined\u{1b}[0m: x\n"));
+        let output: String = output.collect();
+        insta::assert_snapshot!(stopped(&state, item, Some(&output), Style::PLAIN), @r"
+        Task 2 of 4 failed: wiz_client.go
+
+        - go build ./... fails: undefined: Asset
+
+        What does not hold
+        - go build ./...: exit status 1
+            wiz.go:1: undefined: x
+            wiz.go:2: undefined: x
+            wiz.go:3: undefined: x
+            wiz.go:4: undefined: x
+            wiz.go:5: undefined: x
+            wiz.go:6: undefined: x
+            wiz.go:7: undefined: x
+            wiz.go:8: undefined: x
+            wiz.go:9: undefined: x
+            wiz.go:10: undefined: x
+            wiz.go:11: undefined: x
+            wiz.go:12: undefined: x
+            … 16 lines left out …
+            wiz.go:29: undefined: x
+            wiz.go:30: undefined: x
+            wiz.go:31: undefined: x
+            wiz.go:32: undefined: x
+            wiz.go:33: undefined: x
+            wiz.go:34: undefined: x
+            wiz.go:35: undefined: x
+            wiz.go:36: undefined: x
+            wiz.go:37: undefined: x
+            wiz.go:38: undefined: x
+            wiz.go:39: undefined: x
+            wiz.go:40: undefined: x
+
+        Created: + pkg/wiz/wiz_client.go
+                 (+ created, ~ modified, - deleted)
+        Lines:   185
+        Spent:   15 minutes, $0.40
+        Kept on: pertask/wiz/kept/client-1
+
+        Next
+          git pertask retry wiz client          try again, from where it stopped
+          git pertask retry --fresh wiz client  try again, from the run branch
+          git pertask revise wiz client -m …    say what to do differently, and try again
+          git pertask skip wiz client -m …      leave it out, saying why
+          git pertask abort wiz                 end the run; every branch is kept
+        ");
+    }
+
+    #[test]
+    fn asking_and_blocked() {
+        let mut state = sample::state();
+        sample::finish(&mut state, "client", |a| {
+            a.outcome = Outcome::Question;
+            a.files.clear();
+        });
+        let mut set = |phase| {
+            state.item_mut("client").unwrap().phase = phase;
+            stopped(&state, state.item("client").unwrap(), None, Style::PLAIN)
+        };
+        let asking = set(Phase::Blocked {
+            reason: "the agent asks".to_owned(),
+            attempted: Vec::new(),
+            question: Some("Which region?\n1. us\n2. eu".to_owned()),
+        });
+        let blocked = set(Phase::Blocked {
+            reason: "no network".to_owned(),
+            attempted: vec!["go mod download".to_owned()],
+            question: None,
+        });
+        insta::assert_snapshot!(format!("{asking}=====\n{blocked}"), @r"
+        Task 2 of 4 has a question: wiz_client.go
+
+        The agent asks
+          Which region?
+          1. us
+          2. eu
+
+        Spent:   15 minutes, $0.40
+
+        Next
+          git pertask revise wiz client -m …    answer the question, and go on
+          git pertask retry wiz client          try again, from where it stopped
+          git pertask retry --fresh wiz client  try again, from the run branch
+          git pertask skip wiz client -m …      leave it out, saying why
+          git pertask abort wiz                 end the run; every branch is kept
+        =====
+        Task 2 of 4 blocked: wiz_client.go
+
+        The agent cannot go on
+          no network
+
+        What it says it tried
+        - go mod download
+
+        Spent:   15 minutes, $0.40
+
+        Next
+          git pertask retry wiz client          try again, from where it stopped
+          git pertask retry --fresh wiz client  try again, from the run branch
+          git pertask revise wiz client -m …    say what to do differently, and try again
+          git pertask skip wiz client -m …      leave it out, saying why
+          git pertask abort wiz                 end the run; every branch is kept
+        ");
+    }
+
+    #[test]
+    fn any_state_can_be_shown() {
+        let mut random = Random::new(5);
+        for _ in 0..300 {
+            let state = random.state();
+            let output = random.hostile();
+            for item in &state.items {
+                let all = [
+                    text(&state, item, Style::PLAIN),
+                    stopped(&state, item, Some(&output), Style::PLAIN),
+                ];
+                for text in all {
+                    assert!(
+                        !text.contains(['\u{1b}', '\u{202e}', '\r', '\0']),
+                        "{text:?}"
+                    );
+                }
+            }
+        }
+    }
+}
