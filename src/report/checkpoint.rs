@@ -6,7 +6,7 @@ use super::status::hanging;
 use super::style::{Style, Tone};
 use super::{waits, words};
 use crate::run::BATCH;
-use crate::run::order::CheckKind;
+use crate::run::order::{Change, CheckKind};
 use crate::run::state::{Attempt, Item, Outcome, Phase, State, TaskRef};
 use crate::run::transition::short;
 
@@ -251,7 +251,7 @@ fn changes(out: &mut String, item: &Item, attempt: &Attempt, style: Style) {
     if let Some(more) = files.len().checked_sub(2 * ENTRIES).filter(|n| *n > 0) {
         push(out, &format!("{:<9}and {more} more files", ""));
     }
-    if !files.is_empty() {
+    if files.iter().any(|f| f.change != Change::Added) {
         let legend = style.faint("(+ created, ~ modified, - deleted)");
         push(out, &format!("{:<9}{legend}", ""));
     }
@@ -320,15 +320,13 @@ fn spent(out: &mut String, item: &Item, attempt: &Attempt) {
         let all: u64 = item.attempts.iter().fold(0, |sum, a| {
             words::seconds(a.started, a.finished).saturating_add(sum)
         });
+        let cost = facts::cost(item).map(|c| format!(", {}", words::money(c)));
         said = format!(
-            "{said}; all {} attempts {}",
+            "{said} ({} attempts: {}{})",
             item.attempts.len(),
-            words::duration(all)
+            words::duration(all),
+            cost.unwrap_or_default()
         );
-        if let Some(cost) = facts::cost(item) {
-            said.push_str(", ");
-            said.push_str(&words::money(cost));
-        }
     }
     field(out, "Spent", &said);
 }
@@ -376,7 +374,7 @@ mod tests {
         Lines:   185
         Build:   SUCCESS
         Rules:   none to check
-        Spent:   15 minutes, $0.82; all 2 attempts 30 minutes, $1.22
+        Spent:   15 minutes, $0.82 (2 attempts: 30 minutes, $1.22)
         Branch:  pertask/wiz/2-client at cccccccccc
 
         Quick review (the agent's words)
@@ -413,7 +411,6 @@ mod tests {
                  + pkg/wiz/wiz_client.go
                  + pkg/wiz/wiz_transform.go
                  + pkg/wiz/wiz_types.go
-                 (+ created, ~ modified, - deleted)
         Lines:   types 185, client 185, transform 185, handler 185
         Build:   SUCCESS
         Rules:   7 rules hold in 4 files
@@ -496,7 +493,6 @@ mod tests {
             wiz.go:40: undefined: x
 
         Created: + pkg/wiz/wiz_client.go
-                 (+ created, ~ modified, - deleted)
         Lines:   185
         Spent:   15 minutes, $0.40
         Kept on: pertask/wiz/kept/client-1

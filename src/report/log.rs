@@ -5,6 +5,7 @@
 //! is therefore not in it, and reviews appear from the next commit on (design, section 5). Texts of
 //! agents and reviewers are marked as theirs, kept to one line each, and cannot form Markdown.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use super::clean::{self, markdown};
@@ -27,11 +28,12 @@ const ENTRIES: usize = 60;
 /// ones. Lines, files, build and API are what the tool found; skills and notes are the agent's word.
 #[must_use]
 pub fn render(state: &State, wanted: &[&str]) -> String {
+    let wanted: BTreeSet<&str> = wanted.iter().copied().collect();
     let mut out = head(state);
     for item in state
         .items
         .iter()
-        .filter(|i| wanted.contains(&i.key.as_str()))
+        .filter(|i| wanted.contains(i.key.as_str()))
     {
         for task in &item.tasks {
             out.push('\n');

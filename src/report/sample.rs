@@ -153,7 +153,7 @@ pub fn finish(state: &mut State, key: &str, change: impl FnOnce(&mut Attempt)) {
         },
         by: "claude".to_owned(),
         started,
-        finished: started + std::time::Duration::from_secs(900),
+        finished: started + std::time::Duration::from_mins(15),
         outcome: Outcome::Passed,
         reasons: Vec::new(),
         exit: Some(AgentExit::Exited { code: 0 }),

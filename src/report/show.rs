@@ -45,13 +45,14 @@ pub fn text(state: &State, item: &Item, details: Details<'_>, style: Style) -> S
         );
     }
     match &item.phase {
-        Phase::Review => wait(
-            &mut out,
-            state,
-            &Wait::Review {
-                item: item.key.clone(),
-            },
-        ),
+        Phase::Review => {
+            let at = format!("{} {}", line(&state.run), line(&item.key));
+            let said = format!(
+                "Decide with `git pertask approve {at}` or `git pertask revise {at} -m …`."
+            );
+            out.push('\n');
+            hanging(&mut out, "", &said);
+        }
         Phase::Failed { .. } | Phase::Blocked { .. } => {
             wait(
                 &mut out,
@@ -339,8 +340,7 @@ mod tests {
         State:  review
         Branch: pertask/wiz/2-client at cccccccccc
 
-        Waiting for a review of task 2 of 4, client (HTTP client): read it with
-        `git pertask show wiz client`, then `git pertask approve wiz client` or
+        Decide with `git pertask approve wiz client` or
         `git pertask revise wiz client -m …`.
 
         Attempts
