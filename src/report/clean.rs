@@ -81,13 +81,13 @@ pub fn line(text: &str) -> String {
     out
 }
 
-/// [`line`], cut to `max` characters.
+/// [`line()`], cut to `max` characters.
 #[must_use]
 pub fn short_line(text: &str, max: usize) -> String {
     super::words::cut(&line(text), max)
 }
 
-/// Several lines for a terminal: line breaks stay, tabs become spaces, the rest as in [`line`].
+/// Several lines for a terminal: line breaks stay, tabs become spaces, the rest as in [`line()`].
 /// Ends without a line break.
 #[must_use]
 pub fn block(text: &str) -> String {
