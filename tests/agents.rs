@@ -1,5 +1,10 @@
 //! Agents as they come, good and bad, against the public interface of `attempt::agent`.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot be set up has failed"
+)]
+
 #[path = "support/model.rs"]
 mod model;
 
@@ -271,7 +276,8 @@ fn git_in_there_finds_no_credentials() {
 fn a_key_is_taken_out_of_what_is_kept() {
     let mut attempt = Attempt::script(
         r#"cat >/dev/null; echo "my key is $MY_AGENT_KEY"
-           echo "{\"status\":\"blocked\",\"blocked_reason\":\"$MY_AGENT_KEY\",\"attempted\":[]}""#,
+           echo "{\"status\":\"blocked\",\"blocked_reason\":\"$MY_AGENT_KEY\",\"attempted\":[]}" \
+               > "$PERTASK_HANDOFF_FILE""#,
     );
     attempt.set("MY_AGENT_KEY", "sk-very-secret");
     attempt.inv.config.env = vec!["MY_AGENT_KEY".into()];
@@ -430,6 +436,98 @@ fn an_agent_that_is_not_there_says_what_to_do() {
         "the agent `mine` cannot be started: the command is empty. \
          Name the program in `command` under `[agents.mine]` in .pertask/config.toml"
     );
+}
+
+/// A program that stands in for Claude Code: it reports what it was given and stays.
+const LIKE_CLAUDE: &str = r#"#!/bin/sh
+cat > /dev/null
+printf '%s\n' "$@" > "$PERTASK_OUTPUT_DIR/arguments"
+ls -A "$CLAUDE_CONFIG_DIR" > "$PERTASK_OUTPUT_DIR/settings"
+cat "$CLAUDE_CONFIG_DIR/.credentials.json" > "$PERTASK_OUTPUT_DIR/login"
+echo renewed > "$CLAUDE_CONFIG_DIR/.credentials.json"
+echo '{"type":"system","subtype":"init","model":"m"}'
+echo '{"type":"result","subtype":"success","is_error":false,"total_cost_usd":1.5,"result":"{\"status\":\"complete\"}"}'
+echo '{"type":"result","subtype":"error_during_execution","is_error":true}'
+exec sleep 1000
+"#;
+
+#[test]
+fn claude_gets_its_login_alone_and_is_not_waited_for_after_its_result() {
+    let mut attempt = Attempt::new(
+        &std::env::temp_dir(),
+        Adapter::Claude,
+        &["./claude", "--own"],
+    );
+    let program = attempt.path("workspace/claude");
+    fs::write(&program, LIKE_CLAUDE).unwrap();
+    fs::set_permissions(
+        &program,
+        std::os::unix::fs::PermissionsExt::from_mode(0o755),
+    )
+    .unwrap();
+    let login = attempt.path("home/.claude/.credentials.json");
+    fs::create_dir_all(login.parent().unwrap()).unwrap();
+    fs::write(&login, "the login\n").unwrap();
+    fs::write(attempt.path("home/.claude/settings.json"), "{}").unwrap();
+    attempt.set("HOME", attempt.path("home"));
+    attempt.inv.config.model = Some("opus".into());
+    attempt.inv.config.max_cost_usd = Some(2.5);
+    let outcome = attempt.run();
+    assert_eq!(failure(&outcome), "", "{:?}", outcome.report);
+    assert_eq!(outcome.report.exit, AgentExit::Exited { code: 0 });
+    assert_eq!(outcome.report.cost_usd, Some(1.5));
+    assert_eq!(outcome.handoff.unwrap().status, HandoffStatus::Complete);
+    assert_eq!(attempt.read("output/settings"), ".credentials.json\n");
+    assert_eq!(attempt.read("output/login"), "the login\n");
+    assert_eq!(fs::read_to_string(&login).unwrap(), "the login\n");
+    let arguments = attempt.read("output/arguments");
+    let output = attempt.path("output").display().to_string();
+    assert_eq!(
+        arguments.replace(&output, "OUTPUT"),
+        "--own\n-p\n--verbose\n--output-format\nstream-json\n--permission-mode\nacceptEdits\n\
+         --allowedTools\nBash,Edit,Write,Read,Glob,Grep,NotebookEdit,Skill,Task,TodoWrite,ToolSearch\n\
+         --disallowedTools\nAskUserQuestion,CronCreate,EnterPlanMode,EnterWorktree,ExitWorktree,\
+         ScheduleWakeup,SendMessage\n--setting-sources\n\n--strict-mcp-config\n\
+         --no-session-persistence\n--add-dir\nOUTPUT\n--max-budget-usd\n2.5\n--model\nopus\n"
+    );
+
+    // More spent than allowed is never a success.
+    attempt.inv.config.max_cost_usd = Some(1.25);
+    let outcome = attempt.run();
+    assert_eq!(
+        outcome.report.exit,
+        AgentExit::OverBudget { limit_cents: 125 }
+    );
+    assert_eq!(
+        failure(&outcome),
+        "the agent reached its money limit of $1.25"
+    );
+}
+
+#[test]
+fn codex_is_not_started_where_it_cannot_work() {
+    let attempt = Attempt::new(Path::new("/tmp"), Adapter::Codex, &[]);
+    let error = attempt
+        .run_with(&Cancel::never(), &mut |_| {})
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("settings in a temporary folder (/tmp/"),
+        "{error}"
+    );
+}
+
+#[test]
+fn what_was_left_running_is_killed() {
+    let attempt = Attempt::script("exit 0");
+    let mut left = std::process::Command::new("sleep")
+        .arg("1000")
+        .env("PERTASK_HANDOFF_FILE", &attempt.inv.handoff_file)
+        .spawn()
+        .unwrap();
+    assert_eq!(agent::kill_leftovers(&attempt.inv.handoff_file), 1);
+    assert!(!left.wait().unwrap().success());
+    assert_eq!(agent::kill_leftovers(&attempt.inv.handoff_file), 0);
 }
 
 #[test]

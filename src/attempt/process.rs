@@ -30,6 +30,8 @@ pub use cancel::{Cancel, Canceller};
 pub use capture::{Captured, Lines};
 pub use env::{Env, Secret};
 
+pub use family::kill_carriers;
+
 use capture::Splitter;
 use family::Family;
 
@@ -57,7 +59,7 @@ pub struct Supervised {
     pub env: Env,
     /// What it may read from stdin.
     pub stdin: Vec<u8>,
-    /// Time limit.
+    /// Time limit; one beyond what the clock can count is none.
     pub limit: Option<Duration>,
     /// Time between SIGTERM and SIGKILL.
     pub grace: Duration,
@@ -222,7 +224,7 @@ impl Supervised {
         on_event: &mut dyn FnMut(Event<'_>) -> Flow,
     ) -> Result<Ended, StartError> {
         let mut run = Run::start(self)?;
-        let mut deadline = self.limit.map(|limit| run.started + limit);
+        let mut deadline = self.limit.and_then(|limit| run.started.checked_add(limit));
         if on_event(Event::Started { pid: run.pid }) == Flow::Finish {
             run.finish(&mut deadline);
         }

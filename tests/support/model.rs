@@ -5,6 +5,12 @@
 //! the results of the turns before. So retries and side requests do no harm, and any number of
 //! agents may talk to one server.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::allow_attributes,
+    reason = "shared by several tests"
+)]
+
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -228,7 +234,7 @@ fn possible(turn: Turn, request: &Request) -> Turn {
     }
 }
 
-fn list<'a>(value: &'a Value) -> impl Iterator<Item = &'a Value> {
+fn list(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }
 
@@ -372,13 +378,11 @@ fn response_events(turn: &Turn, request: &Request) -> Vec<Value> {
 }
 
 fn sse(events: &[Value]) -> String {
-    events
-        .iter()
-        .map(|event| {
-            format!(
-                "event: {}\ndata: {event}\n\n",
-                event["type"].as_str().unwrap()
-            )
-        })
-        .collect()
+    let named = |event: &Value| {
+        format!(
+            "event: {}\ndata: {event}\n\n",
+            event["type"].as_str().unwrap_or_default()
+        )
+    };
+    events.iter().map(named).collect::<Vec<_>>().concat()
 }

@@ -3,6 +3,9 @@
 //!
 //! A turn that ends as completed says nothing about the work: with its sandbox broken every command
 //! fails and the turn still completes. Only what keeps its sandbox from breaking is seen to here.
+//!
+//! Its sandbox (bubblewrap, Codex 0.169) cannot be set up inside Landlock, which forbids mounts: in a
+//! wrapper that uses Landlock none of its commands runs.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -12,7 +15,7 @@ use serde_json::Value;
 
 use super::{
     ERROR_MAX, EVENT_MAX, Invocation, Prepared, Progress, Reader, Said, activity, configured,
-    login, parent, shown_path, text,
+    handoff, login, parent, shown_path, text,
 };
 use crate::attempt::process::{Env, Flow, Lines};
 
@@ -37,18 +40,22 @@ pub(super) fn prepare(inv: &Invocation, env: &mut Env) -> anyhow::Result<Prepare
     login::private_folder(&folder, login.as_deref())?;
     env.set("CODEX_HOME", &folder);
     Ok(Prepared {
-        argv: arguments(inv),
+        argv: arguments(inv, &folder.join(LAST_MESSAGE)),
         lines: Lines::Every { max: EVENT_MAX },
         reader: Box::new(Events {
             workdir: inv.workdir.clone(),
+            last_file: folder.join(LAST_MESSAGE),
             ..Events::default()
         }),
     })
 }
 
+/// Where it writes its last message, in its settings folder.
+const LAST_MESSAGE: &str = "last-message";
+
 /// The configured arguments come before `exec`: there Codex takes its `-c`, and a command like
 /// `npx @openai/codex` stays whole.
-fn arguments(inv: &Invocation) -> Vec<OsString> {
+fn arguments(inv: &Invocation, last_file: &Path) -> Vec<OsString> {
     let mut argv = configured(inv, "codex");
     argv.extend(
         [
@@ -71,6 +78,7 @@ fn arguments(inv: &Invocation) -> Vec<OsString> {
     );
     argv.push(inv.workdir.clone().into());
     argv.extend(["--add-dir".into(), inv.output_dir.clone().into()]);
+    argv.extend(["-o".into(), last_file.into()]);
     if let Some(model) = &inv.config.model {
         argv.extend(["-m".into(), model.into()]);
     }
@@ -81,6 +89,7 @@ fn arguments(inv: &Invocation) -> Vec<OsString> {
 #[derive(Default)]
 struct Events {
     workdir: PathBuf,
+    last_file: PathBuf,
     said: Said,
     tokens: Option<u64>,
     turns: u32,
@@ -137,6 +146,10 @@ impl Reader for Events {
         if !self.finished && self.said.error.is_none() {
             let ended = || "it ended without completing its turn".to_owned();
             self.said.error = Some(self.last_error.take().unwrap_or_else(ended));
+        }
+        // Whole, where the event may have been too long for a line.
+        if let Ok(Some(message)) = handoff::read(&self.last_file) {
+            self.said.last_message = Some(text::clean(&message, MESSAGE_MAX));
         }
         self.said.tokens = self.tokens;
         self.said.turns = (self.turns > 0).then_some(self.turns);

@@ -28,13 +28,13 @@ pub struct Found {
 }
 
 /// Looks for the handoff in the file the agent was told to write, else in `said`: texts of the
-/// agent in the order in which they count.
+/// agent in the order in which they count. `masked` takes out of a text what must not be kept.
 #[must_use]
-pub fn find(file: &Path, said: &[&str]) -> Found {
+pub fn find(file: &Path, said: &[&str], masked: &dyn Fn(&str) -> String) -> Found {
     let mut odd = Vec::new();
     let mut value = match read(file) {
         Ok(Some(text)) => {
-            let found = from_file(&text);
+            let found = from_file(&masked(&text));
             if found.is_none() {
                 odd.push("the handoff file holds no JSON object".to_owned());
             }
@@ -47,7 +47,7 @@ pub fn find(file: &Path, said: &[&str]) -> Found {
         }
     };
     for text in said {
-        value = value.or_else(|| last_object(text));
+        value = value.or_else(|| last_object(&masked(text)));
     }
     let Some(object) = value else {
         odd.push("the agent ended without a handoff (a JSON object with a `status`)".to_owned());
@@ -63,8 +63,12 @@ pub fn find(file: &Path, said: &[&str]) -> Found {
     }
 }
 
-/// The file's text; `None` when it is not there or empty.
-fn read(file: &Path) -> Result<Option<String>, String> {
+/// The text of a file an agent wrote, at most 1 MiB; `None` when it is not there or empty.
+///
+/// # Errors
+///
+/// What stands there instead, for people.
+pub(super) fn read(file: &Path) -> Result<Option<String>, String> {
     // The agent may have put a link or a pipe there: do not follow the one, do not wait on the other.
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let opened = match rustix::fs::open(file, flags, Mode::empty()) {
@@ -327,7 +331,7 @@ mod tests {
     use super::*;
 
     fn parsed(json: &str) -> (Handoff, String) {
-        let found = find(Path::new("/no/such/file"), &[json]);
+        let found = find(Path::new("/no/such/file"), &[json], &str::to_owned);
         (found.handoff.unwrap(), found.problem.unwrap_or_default())
     }
 
@@ -468,7 +472,7 @@ mod tests {
         let file = folder.path().join("handoff.json");
         let said = r#"{"status":"blocked","blocked_reason":"r","attempted":["a"]}"#;
         let status = |file: &Path| {
-            let found = find(file, &[said]);
+            let found = find(file, &[said], &str::to_owned);
             (
                 found.handoff.unwrap().status,
                 found.problem.unwrap_or_default(),
@@ -514,7 +518,11 @@ mod tests {
 
     #[test]
     fn no_handoff_is_said() {
-        let found = find(Path::new("/no/such/file"), &["I am done.", ""]);
+        let found = find(
+            Path::new("/no/such/file"),
+            &["I am done.", ""],
+            &str::to_owned,
+        );
         assert_eq!(found.handoff, None);
         assert_eq!(
             found.problem.as_deref(),

@@ -13,7 +13,7 @@ mod command;
 pub mod env;
 pub mod handoff;
 mod login;
-mod text;
+pub mod text;
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -25,6 +25,7 @@ use jiff::Timestamp;
 
 use crate::attempt::process::{
     Cancel, Ended, Env, Event, Exit, Flow, Lines, StartError, Supervised, find_program,
+    kill_carriers,
 };
 use crate::plan::{Adapter, AgentConfig};
 use crate::run::order::{AgentExit, AgentReport, Handoff};
@@ -53,7 +54,8 @@ pub struct Invocation {
     pub prompt: String,
     /// Where the prompt is also written, for `PERTASK_PROMPT_FILE`.
     pub prompt_file: PathBuf,
-    /// Where it may write its handoff; whatever is there before is removed.
+    /// Where it may write its handoff; whatever is there before is removed. Best inside `output_dir`:
+    /// Codex's own sandbox lets it write nowhere else outside the workspace.
     pub handoff_file: PathBuf,
     /// `PERTASK_OUTPUT_DIR`; made if it is not there.
     pub output_dir: PathBuf,
@@ -275,18 +277,13 @@ fn not_started(inv: &Invocation, error: &StartError) -> Outcome {
 
 fn outcome(inv: &Invocation, ended: &Ended, said: Said, keys: &[String]) -> Outcome {
     let masked = |text: &str| env::masked(text, keys);
-    let printed = masked(&ended.stdout.tail());
-    let message = said.last_message.as_deref().map(masked);
     // Events quote whole files; only from a plain command is what it prints its own statement.
-    let printed = if inv.config.adapter == Adapter::Command {
-        printed.as_str()
-    } else {
-        ""
+    let printed = match inv.config.adapter {
+        Adapter::Command => ended.stdout.tail(),
+        Adapter::Claude | Adapter::Codex => String::new(),
     };
-    let found = handoff::find(
-        &inv.handoff_file,
-        &[message.as_deref().unwrap_or(""), printed],
-    );
+    let message = said.last_message.as_deref().unwrap_or_default();
+    let found = handoff::find(&inv.handoff_file, &[message, &printed], &masked);
     let over_budget = said.over_budget
         || matches!((said.cost_usd, inv.config.max_cost_usd), (Some(cost), Some(max)) if cost > max);
     let exit = match ended.exit {
@@ -349,6 +346,17 @@ fn last_bytes(text: &str, max: usize) -> &str {
 )]
 fn cents(usd: f64) -> u64 {
     (usd * 100.0).round() as u64
+}
+
+/// Kills what an attempt left running when our own process was killed in its middle, found by the
+/// handoff file its processes have in their environment, and says how many there were. To be called
+/// before an attempt's workspace is used again.
+#[expect(
+    clippy::must_use_candidate,
+    reason = "it is called to kill, not to count"
+)]
+pub fn kill_leftovers(handoff_file: &Path) -> u32 {
+    kill_carriers("PERTASK_HANDOFF_FILE", handoff_file.as_os_str())
 }
 
 /// In one line, why the agent's own part failed; `None` when it ended well. Says nothing about its

@@ -1,11 +1,14 @@
 //! Making what an agent says fit to be shown and kept.
+//!
+//! Safe against terminal sequences, text that runs the other way, and text nobody sees.
 
 /// Longest string kept of a handoff, in characters.
-pub(super) const STRING_MAX: usize = 4_000;
+pub const STRING_MAX: usize = 4_000;
 
 /// `text` without what a terminal would obey or a reader would not see (control characters except
 /// line break and tab, bidirectional and invisible format characters), at most `max` characters.
-pub(super) fn clean(text: &str, max: usize) -> String {
+#[must_use]
+pub fn clean(text: &str, max: usize) -> String {
     let mut kept: String = text
         .chars()
         .filter(|c| is_shown(*c))
@@ -20,7 +23,8 @@ pub(super) fn clean(text: &str, max: usize) -> String {
 }
 
 /// The same on one line: every run of white space is one space.
-pub(super) fn clean_line(text: &str, max: usize) -> String {
+#[must_use]
+pub fn clean_line(text: &str, max: usize) -> String {
     // Far more than can be shown need not be looked at.
     let some: String = text.chars().take(max * 8).collect();
     let line = without_escapes(&some)

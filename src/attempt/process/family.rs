@@ -35,10 +35,12 @@ impl Family {
     /// The family of `main`, which was just started as the leader of its own group with `mark` in
     /// its environment.
     pub(super) fn new(main: Pid, mark: &str) -> Self {
+        #[cfg(not(target_os = "linux"))]
+        let _ = mark;
         Self {
             group: main,
             #[cfg(target_os = "linux")]
-            search: linux::Search::new(main, mark),
+            search: linux::Search::new(main, format!("{MARK}={mark}").into_bytes()),
             armed: true,
         }
     }
@@ -88,6 +90,41 @@ impl Drop for Family {
     }
 }
 
+/// Kills every process that carries `name=value` in its environment, with the children of those,
+/// and says how many there were. It is for what an earlier process of ours started and could not end
+/// because it was killed itself. Does nothing outside Linux.
+#[cfg(target_os = "linux")]
+#[expect(
+    clippy::must_use_candidate,
+    reason = "it is called to kill, not to count"
+)]
+pub fn kill_carriers(name: &str, value: &std::ffi::OsStr) -> u32 {
+    let mut entry = format!("{name}=").into_bytes();
+    entry.extend_from_slice(value.as_encoded_bytes());
+    let search = linux::Search::anywhere(entry);
+    let mut killed = 0;
+    // Again for what was forked between the look and the signal; bounded, as one that cannot be
+    // killed would be found for ever.
+    for _ in 0..100 {
+        let members = search.members();
+        if members.is_empty() {
+            break;
+        }
+        killed = killed.max(u32::try_from(members.len()).unwrap_or(u32::MAX));
+        for member in members {
+            member.signal(Signal::KILL);
+        }
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    killed
+}
+
+/// Kills every process that carries `name=value` in its environment; not possible here.
+#[cfg(not(target_os = "linux"))]
+pub fn kill_carriers(_name: &str, _value: &std::ffi::OsStr) -> u32 {
+    0
+}
+
 #[cfg(target_os = "linux")]
 mod linux {
     use std::fs::File;
@@ -95,15 +132,16 @@ mod linux {
 
     use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
 
-    use super::MARK;
-
     /// Most of an environment that is read: what the kernel allows on one `execve`.
     const ENVIRON_MAX: u64 = 2 * 1024 * 1024;
 
     #[derive(Debug)]
     pub(super) struct Search {
-        main: Pid,
+        /// Group whose members belong in any case.
+        group: Option<Pid>,
+        /// Entry of the environment that marks a member.
         mark: Vec<u8>,
+        /// Only what was started since counts, in the kernel's ticks.
         since: u64,
     }
 
@@ -116,11 +154,19 @@ mod linux {
     }
 
     impl Search {
-        pub(super) fn new(main: Pid, mark: &str) -> Self {
+        pub(super) fn anywhere(mark: Vec<u8>) -> Self {
+            Self {
+                group: None,
+                mark,
+                since: 0,
+            }
+        }
+
+        pub(super) fn new(main: Pid, mark: Vec<u8>) -> Self {
             let since = stat(main).map_or(0, |member| member.started);
             Self {
-                main,
-                mark: format!("{MARK}={mark}").into_bytes(),
+                group: Some(main),
+                mark,
                 since,
             }
         }
@@ -146,7 +192,7 @@ mod linux {
                 if process.started < self.since {
                     continue;
                 }
-                if process.group == self.main || self.marked(pid, &mut environ) {
+                if Some(process.group) == self.group || self.marked(pid, &mut environ) {
                     members.push(process);
                 } else {
                     strangers.push(process);

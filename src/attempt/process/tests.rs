@@ -155,6 +155,32 @@ fn dropping_the_run_kills_the_family() {
 }
 
 #[test]
+fn what_an_earlier_process_left_is_found_by_its_environment() {
+    let folder = tempfile::tempdir().unwrap();
+    let mark = folder.path().as_os_str();
+    let script = "sleep 1000 & exec sleep 1000";
+    let mut first = std::process::Command::new("sh")
+        .args(["-c", script])
+        .env("PERTASK_TEST_MARK", mark)
+        .spawn()
+        .unwrap();
+    // The shell has its environment at once, its child once it is forked.
+    let mut killed = 0;
+    while killed == 0 {
+        killed = kill_carriers("PERTASK_TEST_MARK", mark);
+    }
+    assert_eq!(first.wait().unwrap().signal(), Some(9));
+    assert_eq!(kill_carriers("PERTASK_TEST_MARK", mark), 0);
+}
+
+#[test]
+fn a_limit_beyond_the_clock_is_none() {
+    let mut command = shell("exit 0");
+    command.limit = Some(Duration::MAX);
+    assert_eq!(run(&command).exit, Exit::Code(0));
+}
+
+#[test]
 fn input_is_written_while_output_is_read() {
     let mut command = shell("cat");
     command.stdin = vec![b'x'; 3_000_000];
