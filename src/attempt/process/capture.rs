@@ -57,12 +57,6 @@ impl Captured {
         self.total
     }
 
-    /// Bytes held at most: the caps of beginning and end together.
-    #[must_use]
-    pub fn cap(&self) -> usize {
-        self.head_cap + self.tail_cap
-    }
-
     /// The end of the stream, at most `tail_cap` bytes (all of it when it was that short), invalid
     /// UTF-8 replaced.
     #[must_use]
