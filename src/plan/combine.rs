@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::Risk;
-use super::diagnostic::{Diagnostic, Diagnostics, Sited};
+use super::diagnostic::{Diagnostic, Diagnostics, Severity, Sited};
 use super::documents::Documents;
 use super::draft::{Draft, TaskDraft};
 use super::load::Found;
@@ -79,8 +79,10 @@ pub(super) fn combine(
         lacking(&mut tasks, &templated, &sections, out);
     } else {
         tasks = templated;
+        undescribed(&tasks, &sections, &document.path, out);
         extra(&mut tasks, &sections, docs, out);
     }
+    described_twice(&sections, out);
     for section in &sections {
         apply(section, &mut tasks, table, docs, found, out);
     }
@@ -269,6 +271,45 @@ fn touched(tasks: &[TaskDraft], path: &str) -> bool {
         })
 }
 
+/// Says where a file or a task has a second section: of what both say once, the later counts.
+fn described_twice(sections: &[Section], out: &mut Diagnostics) {
+    let mut first: HashMap<(bool, &str), usize> = HashMap::new();
+    for section in sections {
+        let (is_file, name) = match &section.subject {
+            Subject::File(file) => (true, file),
+            Subject::Task(id) => (false, id),
+            Subject::Whole => continue,
+        };
+        let (line, _) = section.at.position();
+        let before = *first.entry((is_file, &name.value)).or_insert(line);
+        if before != line {
+            out.push(
+                Diagnostic::warning(&name.at, format!("`{}` has a second section", name.value))
+                    .help(format!("line {before} has the first; put them together")),
+            );
+        }
+    }
+}
+
+/// Says which of the template's tasks the document is silent about, when it describes others.
+fn undescribed(tasks: &[TaskDraft], sections: &[Section], path: &str, out: &mut Diagnostics) {
+    let described = |task: &&TaskDraft| {
+        sections.iter().any(|section| match &section.subject {
+            Subject::File(file) => ends_with_path(&task.file.value, &file.value),
+            _ => false,
+        })
+    };
+    if !tasks.iter().any(|task| described(&task)) {
+        return;
+    }
+    for task in tasks.iter().filter(|task| !described(task)) {
+        let (id, file) = (&task.id.value, &task.file.value);
+        let message =
+            format!("no section describes `{file}`; the task `{id}` is the template's alone");
+        out.push(Diagnostic::whole(Severity::Warning, path, message));
+    }
+}
+
 /// Gives a section's content to its task.
 fn apply(
     section: &Section,
@@ -319,15 +360,12 @@ fn apply(
         }
     };
     let Some(task) = task else { return };
-    found.push(Found::at(
-        &section.at,
-        format!("for task {}: {}", task.id.value, section.summary()),
-    ));
+    found.extend(section.found(&task.id.value));
     let section = section.clone();
     // A heading without text of its own leaves the template's words in place.
     task.purpose = section.purpose.or(task.purpose.take());
     task.estimated_lines = section.estimated_lines.or(task.estimated_lines.take());
-    task.risk = higher(task.risk, section.risk);
+    task.risk = higher(task.risk, section.risk.map(|risk| risk.value));
     add(&mut task.requirements, section.requirements);
     add(&mut task.success, section.success);
     task.api_methods.extend(section.api_methods);

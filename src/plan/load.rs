@@ -180,8 +180,7 @@ impl Loader<'_> {
                 if let Some(task) = draft.tasks.iter_mut().find(of)
                     && !(section.api_methods.is_empty() && section.mapping.is_empty())
                 {
-                    let what = format!("for task {}: {}", task.id.value, section.summary());
-                    self.found.push(Found::at(&section.at, what));
+                    self.found.extend(section.found(&task.id.value));
                     task.api_methods.extend(section.api_methods);
                     task.mapping.extend(section.mapping);
                 }

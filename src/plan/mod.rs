@@ -27,7 +27,7 @@ pub use config::{
 };
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use documents::Documents;
-pub use load::{Found, Loaded, RULES, load};
+pub use load::{Found, INTEGRATION, Loaded, RULES, load};
 pub use markdown::architecture::method_name;
 pub use markdown::discovery;
 pub use mode::Mode;

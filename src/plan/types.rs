@@ -151,3 +151,12 @@ pub enum SourceKind {
     /// A template, built in or under `.pertask/templates/`.
     Template,
 }
+
+impl Plan {
+    /// What the task with this id is for; the plan's title for any other key (batch mode).
+    #[must_use]
+    pub fn purpose_of(&self, key: &str) -> String {
+        let task = self.tasks.iter().find(|t| t.id == key);
+        task.map_or_else(|| self.title.clone(), |t| t.purpose.clone())
+    }
+}

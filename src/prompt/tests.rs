@@ -448,5 +448,11 @@ fn every_prompt_of_the_integration_template_renders() {
             );
         }
         assert!(!text.contains("{{") && !text.contains("{%"), "{text}");
+        let (_, json) = text
+            .split_once("```json\n")
+            .expect("an example of the handoff");
+        let (json, _) = json.split_once("```").expect("its end");
+        let handoff: serde_json::Value = serde_json::from_str(json).expect("valid JSON");
+        assert_eq!(handoff["file_created"], task.file.as_str());
     }
 }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::table::{lines, risk};
 use super::{Block, Cell, Kind, fill_path, is_test, named_file, plain};
-use crate::plan::Risk;
 use crate::plan::diagnostic::{At, Diagnostic, Diagnostics, Document, Sited};
 use crate::plan::params::Params;
 use crate::plan::reader::Text;
+use crate::plan::{Found, Risk};
 
 /// What a section describes.
 #[derive(Debug, Clone)]
@@ -27,7 +27,7 @@ pub(crate) struct Section {
     pub(crate) at: At,
     pub(crate) purpose: Option<Text>,
     pub(crate) estimated_lines: Option<Sited<u32>>,
-    pub(crate) risk: Option<Risk>,
+    pub(crate) risk: Option<Sited<Risk>>,
     pub(crate) depends_on: Vec<Text>,
     pub(crate) requirements: Vec<Text>,
     pub(crate) success: Vec<Text>,
@@ -45,6 +45,8 @@ enum Label {
     Success,
     Methods,
     Mapping,
+    /// A heading about the API: only a table with a column of methods says something there.
+    Api,
     Other,
 }
 
@@ -73,6 +75,17 @@ fn label(text: &str) -> Option<Label> {
         .iter()
         .find(|(name, _)| *name == text)
         .map(|(_, label)| *label)
+}
+
+/// The label of a heading; any that speaks of the API may be followed by a table of its methods.
+fn heading_label(text: &str) -> Option<Label> {
+    let api = || {
+        plain(text)
+            .split(' ')
+            .any(|word| word == "api")
+            .then_some(Label::Api)
+    };
+    label(text).or_else(api)
 }
 
 /// A label with what follows it on the same line: `Purpose: …`.
@@ -105,12 +118,20 @@ impl Sections<'_> {
                 if let (true, Some((_, _, current))) =
                     (deeper && (subject.is_none() || whole), &mut open)
                 {
-                    *current = label(&block.text).unwrap_or(Label::Other);
+                    *current = heading_label(&block.text).unwrap_or(Label::Other);
                     continue;
                 }
-                sections.extend(open.take().map(|(_, section, _)| section));
+                sections.extend(
+                    open.take()
+                        .into_iter()
+                        .flat_map(|(_, section, _)| section.parts()),
+                );
                 let Some(subject) = subject else { continue };
-                let first = if whole { label(&block.text) } else { None };
+                let first = if whole {
+                    heading_label(&block.text)
+                } else {
+                    None
+                };
                 let section = Section {
                     subject,
                     at: self.at(block),
@@ -129,7 +150,7 @@ impl Sections<'_> {
                 self.content(section, current, block);
             }
         }
-        sections.extend(open.map(|(_, section, _)| section));
+        sections.extend(open.into_iter().flat_map(|(_, section, _)| section.parts()));
         sections
     }
 
@@ -153,8 +174,11 @@ impl Sections<'_> {
                 };
                 Some(Subject::File(Sited { value: path, at }))
             }
-            Ok(None) => matches!(label(&heading.text), Some(Label::Methods | Label::Mapping))
-                .then_some(Subject::Whole),
+            Ok(None) => matches!(
+                heading_label(&heading.text),
+                Some(Label::Methods | Label::Mapping | Label::Api)
+            )
+            .then_some(Subject::Whole),
             Err(()) => {
                 self.out.push(
                     Diagnostic::warning(
@@ -237,7 +261,12 @@ impl Sections<'_> {
         match label {
             Label::Purpose => section.purpose = section.purpose.take().or(Some(value)),
             Label::Lines => section.estimated_lines = lines(text, at, self.out),
-            Label::Risk => section.risk = risk(text, at, self.out),
+            Label::Risk => {
+                section.risk = risk(text, at, self.out).map(|value| Sited {
+                    value,
+                    at: at.clone(),
+                });
+            }
             Label::DependsOn => {
                 for word in text.split([',', ';']) {
                     let word = word.replace('`', "").trim().to_owned();
@@ -262,7 +291,7 @@ impl Sections<'_> {
                 }
             }
             Label::Mapping => section.mapping.push(value),
-            Label::Other => {}
+            Label::Api | Label::Other => {}
         }
     }
 
@@ -271,6 +300,10 @@ impl Sections<'_> {
             return;
         };
         let titles: Vec<String> = header.iter().map(|cell| plain(&cell.text)).collect();
+        let names = ["method", "function", "api method", "name", "go method"];
+        let column = titles
+            .iter()
+            .position(|title| names.contains(&title.as_str()));
         for row in rows {
             let Some(first) = row.first() else { continue };
             let place = |cell: &Cell| At {
@@ -279,13 +312,17 @@ impl Sections<'_> {
             };
             match label {
                 Label::Methods => {
-                    let named = ["method", "function", "api method", "name", "go method"];
-                    let column = titles
-                        .iter()
-                        .position(|title| named.contains(&title.as_str()));
                     let cell = column.and_then(|index| row.get(index)).unwrap_or(first);
                     let at = place(cell);
                     self.value(section, label, &cell.text, &at);
+                }
+                Label::Api => {
+                    let cell = column.and_then(|index| row.get(index));
+                    let cell = cell.filter(|cell| method_name(&cell.text).is_some());
+                    if let Some(cell) = cell {
+                        let at = place(cell);
+                        self.value(section, Label::Methods, &cell.text, &at);
+                    }
                 }
                 Label::Mapping => {
                     let cells: Vec<&str> = row.iter().map(|cell| cell.text.trim()).collect();
@@ -311,44 +348,92 @@ impl Sections<'_> {
 }
 
 impl Section {
+    /// A section about the API or the mapping as a whole in its two parts, as far as they say
+    /// something; any other section as it is.
+    fn parts(self) -> Vec<Self> {
+        if !matches!(self.subject, Subject::Whole) {
+            return vec![self];
+        }
+        let methods = Self {
+            mapping: Vec::new(),
+            ..self.clone()
+        };
+        let mapping = Self {
+            api_methods: Vec::new(),
+            ..self
+        };
+        let says = |part: &Self| !(part.api_methods.is_empty() && part.mapping.is_empty());
+        [methods, mapping].into_iter().filter(says).collect()
+    }
+
     /// Whether the section's file holds tests, which belong to the task of the file they test.
     pub(crate) fn of_tests(&self) -> bool {
         matches!(&self.subject, Subject::File(file) if is_test(&file.value))
     }
 
-    /// What it says, in words, for the list of what was found.
-    pub(crate) fn summary(&self) -> String {
-        let mut parts = Vec::new();
-        let mut add = |count: usize, one: &str, many: &str| match count {
-            0 => {}
-            1 => parts.push(one.to_owned()),
-            count => parts.push(format!("{count} {many}")),
+    /// What it says about a task, piece by piece with the line of each, for the list of what was
+    /// found.
+    pub(crate) fn found(&self, task: &str) -> Vec<Found> {
+        let mut found = Vec::new();
+        let mut add = |at: &At, what: String| {
+            found.push(Found::at(at, format!("task {task}: {what}")));
         };
-        add(usize::from(self.purpose.is_some()), "purpose", "");
-        add(
-            usize::from(self.estimated_lines.is_some()),
-            "estimated lines",
-            "",
-        );
-        add(usize::from(self.risk.is_some()), "risk", "");
-        add(self.depends_on.len(), "1 dependency", "dependencies");
-        add(self.requirements.len(), "1 requirement", "requirements");
-        add(
-            self.success.len(),
-            "1 acceptance criterion",
-            "acceptance criteria",
-        );
-        add(self.api_methods.len(), "1 API method", "API methods");
-        add(
-            self.mapping.len(),
-            "1 line of the mapping",
-            "lines of the mapping",
-        );
-        if parts.is_empty() {
-            "nothing that is used".to_owned()
-        } else {
-            parts.join(", ")
+        if let Some(purpose) = &self.purpose {
+            add(&purpose.at, "purpose".to_owned());
         }
+        if let Some(lines) = &self.estimated_lines {
+            add(&lines.at, format!("estimated lines {}", lines.value));
+        }
+        if let Some(risk) = &self.risk {
+            let word = if risk.value == Risk::High {
+                "high"
+            } else {
+                "low"
+            };
+            add(&risk.at, format!("risk {word}"));
+        }
+        let lists = [
+            (&self.depends_on, "depends on", "depends on"),
+            (&self.requirements, "1 requirement", "requirements"),
+            (
+                &self.success,
+                "1 acceptance criterion",
+                "acceptance criteria",
+            ),
+            (
+                &self.mapping,
+                "1 line of the mapping",
+                "lines of the mapping",
+            ),
+        ];
+        for (list, one, many) in lists {
+            let Some(first) = list.first() else { continue };
+            if one == many {
+                let names: Vec<&str> = list.iter().map(|name| name.value.as_str()).collect();
+                add(&first.at, format!("{many} {}", names.join(", ")));
+            } else if list.len() == 1 {
+                add(&first.at, one.to_owned());
+            } else {
+                add(&first.at, format!("{} {many}", list.len()));
+            }
+        }
+        if let Some(first) = self.api_methods.first() {
+            let names = self
+                .api_methods
+                .iter()
+                .filter_map(|method| method_name(&method.value));
+            add(
+                &first.at,
+                format!("API methods {}", names.collect::<Vec<_>>().join(", ")),
+            );
+        }
+        if found.is_empty() {
+            found.push(Found::at(
+                &self.at,
+                format!("task {task}: a section that says nothing more"),
+            ));
+        }
+        found
     }
 }
 

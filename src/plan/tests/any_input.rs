@@ -175,3 +175,44 @@ fn documents_that_cannot_be_read_are_errors() {
            help: use lower-case letters, digits and hyphens, not starting with a hyphen
     "#);
 }
+
+#[test]
+fn huge_and_deep_documents_are_read_in_time() {
+    const SIZE: usize = 1 << 18;
+    let toml = |text: String| load_one("plan.toml", &text);
+    let markdown = |text: String| load_one("architecture.md", &text);
+    let started = std::time::Instant::now();
+    for open in ["[", "{a=", "a.", "[[a]]\n", "\""] {
+        assert!(toml(format!("x = {}", open.repeat(SIZE / 4))), "{open}");
+    }
+    assert!(toml(format!("build = [{}]", "1,".repeat(SIZE / 8))));
+    assert!(toml(format!("title = '{{{{ {}'\n", "(".repeat(SIZE))));
+    assert!(toml(format!("title = '{}'\n", "{{ x }}".repeat(SIZE / 64))));
+    for line in [
+        "> ",
+        "- ",
+        "* a\n  ",
+        "[",
+        "`",
+        "| a ",
+        "# `a/b.go`\n",
+        "**",
+        "<a ",
+        "&",
+    ] {
+        markdown(line.repeat(SIZE / 16));
+    }
+    let rows = "| t | x/y.go | t | 1-2 |\n".repeat(2_500);
+    let table = format!("## Tasks\n\n| ID | File | Depends on | Lines |\n|--|--|--|--|\n{rows}");
+    assert!(markdown(table));
+    assert!(started.elapsed().as_secs() < 60, "{:?}", started.elapsed());
+}
+
+/// Whether a document is refused.
+fn load_one(name: &str, text: &str) -> bool {
+    let files = docs(&[(&format!(".pertask/wiz/{name}"), text)]);
+    match load("wiz", &files, &Config::default(), &BTreeMap::new(), &RULES) {
+        Ok(_) => false,
+        Err(found) => !found.to_string().is_empty(),
+    }
+}

@@ -65,8 +65,10 @@ fn a_table_in_any_order_of_columns_gives_the_tasks() {
     .pertask/wiz/architecture.md:7 task t001
     .pertask/wiz/architecture.md:8 task t002
     .pertask/wiz/architecture.md:9 task t003
-    .pertask/wiz/architecture.md:11 for task t002: purpose, 2 acceptance criteria
-    .pertask/wiz/architecture.md:20 for task t003: purpose, 2 requirements
+    .pertask/wiz/architecture.md:13 task t002: purpose
+    .pertask/wiz/architecture.md:17 task t002: 2 acceptance criteria
+    .pertask/wiz/architecture.md:22 task t003: purpose
+    .pertask/wiz/architecture.md:26 task t003: 2 requirements
     .pertask/wiz/architecture.md:0 an input of every prompt
 
     warning: the column "Owner" is not known and not used
@@ -302,11 +304,16 @@ fn file_sections_fill_the_template() {
     transform "Data transformations" modules/chariot/backend/pkg/tasks/integrations/wiz/wiz_transform.go <- ["types"] lines None/Some(149) Low rules ["error-handling", "file-size"]
     handler "Primary handler" modules/chariot/backend/pkg/tasks/integrations/wiz/wiz.go <- ["client", "transform"] lines None/Some(349) High rules ["vmfilter", "check-affiliation", "validate-credentials", "errgroup", "pagination", "error-handling", "file-size"]
     wiz-cache "wiz-cache" modules/chariot/backend/pkg/tasks/integrations/wiz/wiz_cache.go <- ["types"] lines None/None Low rules []
-    .pertask/wiz/architecture.md:5 for task types: estimated lines
-    .pertask/wiz/architecture.md:9 for task client: purpose, estimated lines, 2 requirements, 2 API methods
-    .pertask/wiz/architecture.md:24 for task transform: 2 lines of the mapping
-    .pertask/wiz/architecture.md:33 for task handler: risk, 1 acceptance criterion
-    .pertask/wiz/architecture.md:43 for task wiz-cache: purpose, 2 dependencies
+    .pertask/wiz/architecture.md:7 task types: estimated lines 120
+    .pertask/wiz/architecture.md:11 task client: purpose
+    .pertask/wiz/architecture.md:13 task client: estimated lines 185
+    .pertask/wiz/architecture.md:16 task client: 2 requirements
+    .pertask/wiz/architecture.md:20 task client: API methods ListAssets, GetAsset
+    .pertask/wiz/architecture.md:30 task transform: 2 lines of the mapping
+    .pertask/wiz/architecture.md:41 task handler: risk low
+    .pertask/wiz/architecture.md:37 task handler: 1 acceptance criterion
+    .pertask/wiz/architecture.md:45 task wiz-cache: purpose
+    .pertask/wiz/architecture.md:47 task wiz-cache: depends on wiz_types.go, nothing.go
     templates/integration.toml (built in):0 template integration: what the document lacks
     .pertask/wiz/architecture.md:0 an input of every prompt
     .pertask/wiz/discovery.md:0 an input of every prompt
@@ -340,6 +347,26 @@ fn file_sections_fill_the_template() {
        |     ^^^^^^^^^
        |
        = help: write the path from the repository's root
+    "#);
+}
+
+#[test]
+fn what_the_document_is_silent_about_or_says_twice_is_told() {
+    let loaded = architecture(
+        "### wiz.go\n\nOne.\n\n### wiz_types.go\n\n### wiz_client.go\n\n### wiz.go\n\nTwo.\n",
+    )
+    .expect("valid");
+    assert_eq!(loaded.plan.tasks[3].purpose, "Two.");
+    assert_snapshot!(loaded.warnings, @r#"
+    warning: .pertask/wiz/architecture.md: no section describes `modules/chariot/backend/pkg/tasks/integrations/wiz/wiz_transform.go`; the task `transform` is the template's alone
+
+    warning: `wiz.go` has a second section
+     --> .pertask/wiz/architecture.md:9:5
+      |
+    9 | ### wiz.go
+      |     ^^^^^^
+      |
+      = help: line 1 has the first; put them together
     "#);
 }
 
@@ -445,63 +472,75 @@ fn nothing_there_says_what_to_write() {
 }
 
 #[test]
-fn placement_is_compared_with_the_plan() {
-    let loaded = load_docs(&[
-        (PATH, "text"),
-        ("modules/chariot/backend/pkg/tasks/integrations/integrations.go", "package integrations"),
-        (
-            ".pertask/wiz/file-placement.md",
-            "# Files\n\n```\nmodules/chariot/backend/pkg/tasks/integrations/wiz/\n├── wiz.go        # handler\n├── {vendor}_types.go\n├── sub/\n│   └── extra.go\n└── wiz_client_test.go\n```\n\n\
-             - `integrations.go`: registration, see `other.go`\n- match_test.go\n- unknown.go\n\n\
-             ## Optional\n\n| File | Why |\n|--|--|\n| `ui/src/wiz.tsx` | icon |\n",
-        ),
-    ])
+fn the_api_and_the_mapping_may_stand_by_themselves() {
+    let loaded = architecture(
+        "## Vendor API\n\n| Method | Request |\n|--|--|\n| `ListAssets` | `GET /assets` |\n| `GetAsset` | x |\n\n\
+         ### Answers\n\n| Method | Path |\n|--|--|\n| GET | /me |\n\n\
+         ## API endpoints\n\n| Method | Path |\n|--|--|\n| GET | /me |\n\n\
+         ## API methods\n\n- `GetUser(ctx)`\n\n### Tabularium mapping\n\n- id is Asset.Key\n",
+    )
     .expect("valid");
-    let places: Vec<String> = loaded
-        .plan
-        .placement
+    let task = |id: &str| {
+        loaded
+            .plan
+            .tasks
+            .iter()
+            .find(|task| task.id == id)
+            .expect("there")
+    };
+    assert_eq!(
+        task("client").api_methods,
+        ["`ListAssets`", "`GetAsset`", "`GetUser(ctx)`"]
+    );
+    assert_eq!(task("transform").mapping, ["id is Asset.Key"]);
+    assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
+    assert!(
+        loaded
+            .found
+            .iter()
+            .all(|found| !found.what.contains("nothing")),
+        "{:?}",
+        loaded.found
+    );
+    let nobody = architecture(
+        "## Tasks\n\n| ID | File |\n|--|--|\n| a | b/c.go |\n\n## API methods\n\n- `X`\n",
+    );
+    let warnings = nobody.expect("valid").warnings;
+    let lost: Vec<String> = warnings
         .iter()
-        .map(|file| {
-            format!(
-                "{}:{}{}",
-                file.line,
-                file.path,
-                if file.optional { " optional" } else { "" }
-            )
-        })
+        .map(|found| format!("{} {}", found.place(), found.message))
         .collect();
-    assert_snapshot!(places.join("\n"), @r#"
-    5:modules/chariot/backend/pkg/tasks/integrations/wiz/wiz.go
-    6:modules/chariot/backend/pkg/tasks/integrations/wiz/wiz_types.go
-    8:modules/chariot/backend/pkg/tasks/integrations/wiz/sub/extra.go
-    9:modules/chariot/backend/pkg/tasks/integrations/wiz/wiz_client_test.go
-    12:modules/chariot/backend/pkg/tasks/integrations/integrations.go
-    13:modules/chariot/backend/pkg/tasks/integrations/wiz/match_test.go
-    20:ui/src/wiz.tsx optional
-    "#);
-    assert_snapshot!(loaded.warnings, @r#"
-    warning: no tasks and no files are described here
-     --> .pertask/wiz/architecture.md:1:1
-      |
-    1 | text
-      | ^
-      |
-      = help: the template `integration` alone gives the tasks; describe each file under a heading that names it
+    assert!(
+        lost.contains(
+            &".pertask/wiz/architecture.md:7:1 this belongs to no file; it is not used".to_owned()
+        ),
+        "{lost:?}"
+    );
+}
 
-    warning: no task creates `modules/chariot/backend/pkg/tasks/integrations/wiz/sub/extra.go`
-     --> .pertask/wiz/file-placement.md:8:1
-      |
-    8 | │   └── extra.go
-      | ^^^^^^^^^^^^^^^^
-      |
-      = help: add a task for it, or allow a task to touch it, or take it off the list
+#[test]
+fn methods_are_named_in_many_ways() {
+    use crate::plan::method_name;
 
-    warning: `unknown.go` has no folder, and no task has such a file
-      --> .pertask/wiz/file-placement.md:14:3
-       |
-    14 | - unknown.go
-       |   ^^^^^^^^^^
-       |
-       = help: write the path from the repository's root
-    "#);
+    let named = [
+        (
+            "`ListAssets(ctx, token) (*List, error)` lists",
+            Some("ListAssets"),
+        ),
+        ("func (c *client) ListAssets(ctx) error", Some("ListAssets")),
+        ("async def list_assets(self):", Some("list_assets")),
+        ("client.ListAssets - all of them", Some("ListAssets")),
+        ("ListAssets: all of them", Some("ListAssets")),
+        ("List[T any](x T)", Some("List")),
+        ("Self::list", Some("list")),
+        ("GET /assets", None),
+        ("`GET`", None),
+        ("the other methods", None),
+        ("(c *client", None),
+        ("", None),
+        ("42", None),
+    ];
+    for (text, name) in named {
+        assert_eq!(method_name(text), name, "{text}");
+    }
 }

@@ -5,6 +5,7 @@ mod architecture;
 mod config;
 mod mode;
 mod order;
+mod placement;
 mod plan_toml;
 mod schema;
 
