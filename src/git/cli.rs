@@ -13,9 +13,18 @@ pub fn oldest_supported() -> (u32, u32) {
     (2, 38)
 }
 
+/// What of `GIT_*` says how a person likes to work, and nothing about which repository is meant.
+const KEPT: &[&str] = &[
+    "GIT_EDITOR",
+    "GIT_PAGER",
+    "GIT_SSH",
+    "GIT_SSH_COMMAND",
+    "GIT_ASKPASS",
+];
+
 /// One call of the `git` program.
 ///
-/// No variable named `GIT_*` is handed down, so nothing in the caller's environment can point it at
+/// Hardly any variable named `GIT_*` is handed down, so nothing in the caller's environment can point it at
 /// another repository; hooks and the file-system monitor are off, so nothing that an agent left in a
 /// repository is run.
 pub(super) struct Git {
@@ -28,7 +37,10 @@ impl Git {
         let mut command = Command::new("git");
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy();
-            if text.starts_with("GIT_") && !text.starts_with("GIT_CONFIG_") {
+            if text.starts_with("GIT_")
+                && !KEPT.contains(&&*text)
+                && !text.starts_with("GIT_CONFIG_")
+            {
                 command.env_remove(&name);
             }
         }
@@ -110,6 +122,18 @@ impl Git {
     pub(super) fn status(self) -> Result<(i32, Vec<u8>)> {
         let (status, stdout, _, _) = self.run()?;
         Ok((status, stdout))
+    }
+
+    /// Runs it with the person's terminal; how it ends does not matter.
+    pub(super) fn interactive(mut self) -> Result<()> {
+        let line = self.line();
+        self.command
+            .status()
+            .map(drop)
+            .map_err(|e| GitError::Program {
+                command: line,
+                detail: e.to_string(),
+            })
     }
 
     fn run(mut self) -> Result<(i32, Vec<u8>, Vec<u8>, String)> {

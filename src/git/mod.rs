@@ -129,6 +129,42 @@ impl Repo {
         Ok(repo)
     }
 
+    /// Makes a repository in `dir` with a branch `main` whose first commit holds these files, which
+    /// are already there on disk; sets an identity in it when the person has none.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub fn create_with(dir: &Path, files: &[(String, Vec<u8>)], message: &str) -> Result<Self> {
+        let mut options = git2::RepositoryInitOptions::new();
+        options.initial_head("main").external_template(false);
+        let repo = Self {
+            inner: git2::Repository::init_opts(dir, &options)?,
+        };
+        if matches!(repo.identity(), Err(GitError::NoIdentity)) {
+            let mut config = repo.inner.config()?.open_level(git2::ConfigLevel::Local)?;
+            config.set_str("user.name", "You")?;
+            config.set_str("user.email", "you@example.com")?;
+        }
+        let mut index = repo.inner.index()?;
+        for (path, _) in files {
+            index.add_path(Path::new(path))?;
+        }
+        index.write()?;
+        let tree = repo.inner.find_tree(index.write_tree()?)?;
+        let by = repo.identity()?;
+        let signature = git2::Signature::now(&by.name, &by.email)?;
+        repo.inner.commit(
+            Some("refs/heads/main"),
+            &signature,
+            &signature,
+            message,
+            &tree,
+            &[],
+        )?;
+        drop(tree);
+        Ok(repo)
+    }
+
     fn refuse_partial(&self) -> Result<()> {
         let config = self.inner.config()?.snapshot()?;
         let mut promisor = None;
@@ -253,6 +289,32 @@ impl Repo {
             .filter(|e| e.len() > 3)
             .map(|e| String::from_utf8_lossy(&e[3..]).into_owned())
             .collect())
+    }
+
+    /// Shows the difference between two commits to the person, through their pager.
+    ///
+    /// # Errors
+    /// When the `git` program cannot be started.
+    pub fn page_difference(&self, before: &str, after: &str) -> Result<()> {
+        cli::Git::user(self.workdir())
+            .args(["--paginate", "diff", before, after])
+            .interactive()
+    }
+
+    /// The person's editor, as git finds it.
+    #[must_use]
+    pub fn editor(&self) -> String {
+        let out = cli::Git::user(self.workdir())
+            .args(["var", "GIT_EDITOR"])
+            .output();
+        let text = out
+            .map(|o| String::from_utf8_lossy(&o).trim().to_owned())
+            .unwrap_or_default();
+        if text.is_empty() {
+            "vi".to_owned()
+        } else {
+            text
+        }
     }
 
     /// Whether a branch is checked out in this or a linked worktree, and where.

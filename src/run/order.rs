@@ -27,6 +27,8 @@ pub struct Order {
     pub kind: OrderKind,
     /// Commit the change is judged against: the task branch's head, or the run branch's.
     pub base: String,
+    /// Commit of the run branch the task forked from: what the task changes is counted against it.
+    pub origin: String,
     /// Tree the workspace starts from: `base`'s, or that of a failed attempt.
     pub start_tree: String,
     /// The task branch.

@@ -337,6 +337,13 @@ pub fn finished(
                 .unwrap_or(usize::MAX)
                 .saturating_sub(used);
             if facts.kind == OrderKind::Person {
+                // Their commit is the branch's head all the same, or it would be found anew for ever.
+                if let Some(commit) = &facts.published.commit {
+                    item.branch = Some(Branch {
+                        name: facts.branch.to_owned(),
+                        head: commit.clone(),
+                    });
+                }
                 item.phase = Phase::Failed {
                     reasons: reasons.clone(),
                 };
