@@ -1,4 +1,451 @@
-//! From order to result.
+//! From order to result: a workspace at the start tree, a fresh agent, the checks.
+//!
+//! An attempt has no forge and no token. It writes three places only: its workspace, its own folder
+//! ([`Folder`]) and unreferenced objects in the repository; so until its result is published, nothing
+//! of it shows.
+//!
+//! Crashes: after the agent has ended, and again after the checks, what is known is written into the
+//! folder in one rename. Begun again under the same claim or another, [`run`] goes on from there: an
+//! agent that has answered is not asked twice.
 
 pub mod agent;
+pub mod checks;
+pub mod folder;
 pub mod process;
+
+use std::ffi::OsString;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::effect;
+use crate::git::{Oddity, Repo, Scan, Worktree};
+use crate::run::order::{
+    AgentExit, AgentReport, AttemptResult, Change, CheckCommand, CheckKind, CheckOutcome, FileFact,
+    Handoff, HandoffStatus, Order, OrderKind, SCHEMA, Verdict,
+};
+use agent::Progress;
+use folder::Folder;
+use process::Cancel;
+
+/// What an attempt needs beside the order.
+pub struct Place<'a> {
+    /// The user's repository, for objects.
+    pub repo: &'a Repo,
+    /// The workspace.
+    pub worktree: &'a Worktree,
+    /// The attempt's own folder.
+    pub folder: &'a Folder,
+    /// Id of the claim.
+    pub claim: &'a str,
+    /// The environment agents and checks get their share of.
+    pub environment: Vec<(OsString, OsString)>,
+    /// Arguments before each command, which confine it; empty when not confined.
+    pub wrapper: Vec<String>,
+}
+
+/// What happens while an attempt runs, for people.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// Something about the agent.
+    Agent(Progress),
+    /// The agent has ended; the checks begin.
+    Checking,
+    /// A check begins.
+    Check(String),
+    /// A check has ended.
+    Checked(CheckOutcome),
+}
+
+/// What is known once the agent has ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Answered {
+    schema: u32,
+    started: Timestamp,
+    report: Option<AgentReport>,
+    handoff: Option<Handoff>,
+    handoff_problem: Option<String>,
+    tree: String,
+    odd: Vec<String>,
+}
+
+/// Carries out an order.
+///
+/// # Errors
+/// When our own part fails: the disk is full, git does not work. Nothing an agent does is an error.
+pub async fn run(
+    place: &Place<'_>,
+    order: &Order,
+    cancel: &Cancel,
+    now: &dyn Fn() -> Timestamp,
+    tell: &mut dyn FnMut(Event),
+) -> anyhow::Result<AttemptResult> {
+    let mut resumed = true;
+    let (answered, scan) = match place.folder.read::<Answered>(folder::ANSWERED)? {
+        Some(answered) => (answered, None),
+        None => {
+            resumed = false;
+            let (answered, scan) = ask(place, order, cancel, now, tell).await?;
+            effect::perform("note the agent's answer", || {
+                place.folder.write(folder::ANSWERED, &answered)
+            })?;
+            (answered, Some(scan))
+        }
+    };
+    tell(Event::Checking);
+    let mut judge = Judge::new(place, order, &answered)?;
+    let stop = judge.before_commands(&answered)?;
+    if !stop && !order.checks.is_empty() {
+        match (&scan, resumed) {
+            (Some(scan), false) => place.worktree.remove_leftovers(scan)?,
+            _ => place.worktree.move_to(
+                place.repo,
+                &answered.tree,
+                &order.sparse,
+                &order.base,
+                &order.branch,
+            )?,
+        }
+        judge.commands(cancel, tell).await;
+    }
+    if !stop {
+        judge.rules()?;
+    }
+    let result = judge.result(answered, cancel, now());
+    effect::perform("note the result", || {
+        place.folder.write(folder::RESULT, &result)
+    })?;
+    Ok(result)
+}
+
+/// Prepares the workspace, asks the agent if the order names one, and looks at what is there then.
+async fn ask(
+    place: &Place<'_>,
+    order: &Order,
+    cancel: &Cancel,
+    now: &dyn Fn() -> Timestamp,
+    tell: &mut dyn FnMut(Event),
+) -> anyhow::Result<(Answered, Scan)> {
+    let started = now();
+    place
+        .worktree
+        .move_to(
+            place.repo,
+            &order.start_tree,
+            &order.sparse,
+            &order.base,
+            &order.branch,
+        )
+        .context("preparing the workspace")?;
+    let Some(wanted) = &order.agent else {
+        let scan = Scan {
+            tree: order.start_tree.clone(),
+            ignored: Vec::new(),
+            odd: Vec::new(),
+        };
+        let answered = Answered {
+            schema: SCHEMA,
+            started,
+            report: None,
+            handoff: None,
+            handoff_problem: None,
+            tree: order.start_tree.clone(),
+            odd: Vec::new(),
+        };
+        return Ok((answered, scan));
+    };
+    let invocation = agent::Invocation {
+        name: wanted.name.clone(),
+        config: wanted.config.clone(),
+        workdir: place.worktree.path().to_owned(),
+        prompt: order.prompt.clone(),
+        prompt_file: place.folder.path("prompt.md"),
+        // Inside the output folder: Codex's own sandbox refuses it elsewhere.
+        handoff_file: place.folder.output().join("handoff.json"),
+        output_dir: place.folder.output(),
+        settings_dir: place.folder.path("settings"),
+        run: order.run.clone(),
+        task: order.item.clone(),
+        attempt: order.attempt,
+        wrapper: place.wrapper.clone(),
+        parent_env: place.environment.clone(),
+    };
+    effect::perform("ask the agent", || ());
+    let outcome = agent::run(&invocation, cancel, &mut |p| tell(Event::Agent(p))).await?;
+    let scan = place
+        .worktree
+        .scan(place.repo)
+        .context("looking at what the agent did")?;
+    let odd = scan.odd.iter().map(oddity_words).collect();
+    let answered = Answered {
+        schema: SCHEMA,
+        started,
+        report: Some(outcome.report),
+        handoff: outcome.handoff,
+        handoff_problem: outcome.handoff_problem,
+        tree: scan.tree.clone(),
+        odd,
+    };
+    Ok((answered, scan))
+}
+
+fn oddity_words(oddity: &Oddity) -> String {
+    match oddity {
+        Oddity::NestedRepository(path) => format!("{path} is a repository of its own"),
+        Oddity::Unreadable(path) => format!("{path} cannot be read"),
+        Oddity::BadName(path) => format!("{path} has a name that is not plain UTF-8"),
+    }
+}
+
+/// Verifies a tree, believing nothing that was said about it.
+struct Judge<'a> {
+    place: &'a Place<'a>,
+    order: &'a Order,
+    tree: String,
+    files: Vec<FileFact>,
+    checks: Vec<CheckOutcome>,
+}
+
+impl<'a> Judge<'a> {
+    fn new(place: &'a Place<'a>, order: &'a Order, answered: &Answered) -> anyhow::Result<Self> {
+        let mut files = Vec::new();
+        for change in place.repo.changes(&order.origin, &answered.tree)? {
+            // The log is ours; it is part of the branch but not of what the attempt did.
+            if change.path.starts_with(".pertask/")
+                && place.repo.entry(&order.base, &change.path)? == change.after
+            {
+                continue;
+            }
+            let kind = match (&change.before, &change.after) {
+                (None, _) => Change::Added,
+                (_, None) => Change::Deleted,
+                _ => Change::Modified,
+            };
+            let lines = match &change.after {
+                Some(entry) if entry.mode & 0o170_000 == 0o100_000 => {
+                    checks::files::count(&place.repo.blob(&entry.oid)?)
+                }
+                _ => 0,
+            };
+            files.push(FileFact {
+                path: change.path,
+                change: kind,
+                lines,
+            });
+        }
+        Ok(Self {
+            place,
+            order,
+            tree: answered.tree.clone(),
+            files,
+            checks: Vec::new(),
+        })
+    }
+
+    /// The checks that only look. Returns whether it makes no sense to run anything afterwards.
+    fn before_commands(&mut self, answered: &Answered) -> anyhow::Result<bool> {
+        let (repo, order) = (self.place.repo, self.order);
+        let exist = checks::files::exist(repo, &self.tree, &order.scope, &self.files)?;
+        let changes = repo.changes(&order.base, &self.tree)?;
+        let violations = if matches!(order.kind, OrderKind::Person | OrderKind::Forward) {
+            // A person may change what they like, short of what no commit may hold; and a forward
+            // merge is our own, of two sides that were judged.
+            let mut found = Vec::new();
+            for change in &changes {
+                if let Some(what) = checks::scope::impossible(repo, change)? {
+                    found.push(checks::scope::Violation {
+                        path: change.path.clone(),
+                        what,
+                    });
+                }
+            }
+            found
+        } else {
+            checks::scope::violations(repo, &changes, &order.scope)?
+        };
+        let scope = checks::scope::check(&violations, &answered.odd, self.files.len());
+        let mut counted = std::collections::BTreeMap::new();
+        for file in &order.scope.files {
+            if let Some(bytes) = repo.file(&self.tree, &file.path)? {
+                counted.insert(file.path.clone(), checks::files::count(&bytes));
+            }
+        }
+        let lines = checks::files::lines(&order.scope, &|path| counted.get(path).copied());
+        let stop = !exist.passed || !scope.passed;
+        self.checks.extend([exist, scope, lines]);
+        Ok(stop)
+    }
+
+    async fn commands(&mut self, cancel: &Cancel, tell: &mut dyn FnMut(Event)) {
+        let dir = self.place.worktree.path().join(&self.order.directory);
+        let wrapper = &self.place.wrapper;
+        let limit = Duration::from_secs(self.order.check_timeout_s);
+        for command in &self.order.checks {
+            if cancel.is_cancelled() {
+                return;
+            }
+            tell(Event::Check(checks::commands::shell_words(
+                &command.command,
+            )));
+            let mut env = agent::env::allowed(
+                self.place.environment.iter().cloned(),
+                agent::env::For::Check,
+                &[],
+            );
+            // So that what a check starts is found again after a crash, and cannot change the run.
+            env.set("PERTASK_RUN", &self.order.run);
+            env.set("PERTASK_TASK", &self.order.item);
+            env.set("PERTASK_ATTEMPT", self.order.attempt.to_string());
+            env.set("PERTASK_OUTPUT_DIR", self.place.folder.output());
+            let outcome = checks::commands::run(command, &dir, env, wrapper, limit, cancel).await;
+            tell(Event::Checked(outcome.clone()));
+            let failed_build = command.kind == CheckKind::Build && !outcome.passed;
+            self.checks.push(outcome);
+            if failed_build {
+                return;
+            }
+        }
+    }
+
+    fn rules(&mut self) -> anyhow::Result<()> {
+        let _ = &self.order.rules;
+        Ok(())
+    }
+
+    fn result(self, answered: Answered, cancel: &Cancel, finished: Timestamp) -> AttemptResult {
+        let verdict = verdict(&answered, &self.checks, self.order, cancel);
+        AttemptResult {
+            schema: SCHEMA,
+            run: self.order.run.clone(),
+            item: self.order.item.clone(),
+            attempt: self.order.attempt,
+            claim: self.place.claim.to_owned(),
+            started: answered.started,
+            finished,
+            verdict,
+            tree: Some(self.tree),
+            files: self.files,
+            api: Vec::new(),
+            checks: self.checks,
+            agent: answered.report,
+            handoff: answered.handoff,
+            handoff_problem: answered.handoff_problem,
+        }
+    }
+}
+
+fn verdict(
+    answered: &Answered,
+    checks: &[CheckOutcome],
+    order: &Order,
+    cancel: &Cancel,
+) -> Verdict {
+    if cancel.is_cancelled()
+        || answered
+            .report
+            .as_ref()
+            .is_some_and(|r| r.exit == AgentExit::Interrupted)
+    {
+        return Verdict::Interrupted;
+    }
+    let status = answered.handoff.as_ref().map(|h| h.status);
+    if let (Some(HandoffStatus::NeedsClarification), Some(handoff)) = (status, &answered.handoff) {
+        let question = handoff
+            .question
+            .clone()
+            .or_else(|| handoff.blocked_reason.clone());
+        let question =
+            question.unwrap_or_else(|| "it has a question, but did not say which".to_owned());
+        return Verdict::Question { question };
+    }
+    if let (Some(HandoffStatus::Blocked), Some(handoff)) = (status, &answered.handoff) {
+        return Verdict::Blocked {
+            reason: handoff
+                .blocked_reason
+                .clone()
+                .unwrap_or_else(|| format!("it ended with status {}", handoff.status_word)),
+            attempted: handoff.attempted.clone(),
+        };
+    }
+    if let Some(report) = &answered.report
+        && let Some(reason) = agent::failure(report)
+    {
+        let retryable = matches!(
+            report.exit,
+            AgentExit::Exited { .. } | AgentExit::Signalled { .. }
+        ) && report.limited_until.is_none();
+        let reason = format!(
+            "the agent {}: {reason}",
+            order.agent.as_ref().map_or("", |a| a.name.as_str())
+        );
+        return Verdict::Failed {
+            reasons: vec![reason],
+            retryable,
+        };
+    }
+    let reasons: Vec<String> = checks
+        .iter()
+        .filter(|c| !c.passed)
+        .map(|c| format!("{}: {}", c.name, c.detail))
+        .collect();
+    if reasons.is_empty() {
+        Verdict::Passed {
+            needs_review: status == Some(HandoffStatus::NeedsReview),
+        }
+    } else {
+        Verdict::Failed {
+            reasons,
+            retryable: true,
+        }
+    }
+}
+
+/// Runs commands alone on a commit: the build of the base, or of the gate.
+///
+/// # Errors
+/// When the workspace cannot be prepared.
+pub async fn build(
+    repo: &Repo,
+    worktree: &Worktree,
+    commit: &str,
+    order: &BuildOrder,
+    environment: Vec<(OsString, OsString)>,
+    cancel: &Cancel,
+    tell: &mut dyn FnMut(Event),
+) -> anyhow::Result<Vec<CheckOutcome>> {
+    worktree.move_to(repo, &repo.tree_of(commit)?, &order.sparse, commit, "build")?;
+    let dir = worktree.path().join(&order.directory);
+    let limit = Duration::from_secs(order.timeout_s);
+    let mut outcomes = Vec::new();
+    for command in &order.commands {
+        let check = CheckCommand {
+            kind: CheckKind::Build,
+            command: command.clone(),
+        };
+        tell(Event::Check(checks::commands::shell_words(command)));
+        let env = agent::env::allowed(environment.iter().cloned(), agent::env::For::Check, &[]);
+        let outcome = checks::commands::run(&check, &dir, env, &[], limit, cancel).await;
+        tell(Event::Checked(outcome.clone()));
+        let failed = !outcome.passed;
+        outcomes.push(outcome);
+        if failed {
+            break;
+        }
+    }
+    Ok(outcomes)
+}
+
+/// Commands to run on a commit, without an agent.
+#[derive(Debug, Clone)]
+pub struct BuildOrder {
+    /// Argument lists.
+    pub commands: Vec<Vec<String>>,
+    /// Folder where they run.
+    pub directory: String,
+    /// Time limit of one, in seconds.
+    pub timeout_s: u64,
+    /// Cone of the workspace.
+    pub sparse: Vec<String>,
+}

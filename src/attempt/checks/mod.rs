@@ -1,0 +1,27 @@
+//! What the tool verifies itself, whatever a handoff claims.
+
+pub mod commands;
+pub mod files;
+pub mod scope;
+
+pub use scope::is_protected;
+
+use crate::run::order::{CheckKind, CheckOutcome};
+
+/// An outcome that took no time worth telling.
+fn outcome(
+    kind: CheckKind,
+    name: &str,
+    passed: bool,
+    detail: String,
+    output: String,
+) -> CheckOutcome {
+    CheckOutcome {
+        kind,
+        name: name.to_owned(),
+        passed,
+        detail,
+        output,
+        duration_ms: 0,
+    }
+}
