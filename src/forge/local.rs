@@ -1,0 +1,106 @@
+//! The local forge: people decide in the terminal, merges are made in the repository.
+
+use jiff::Timestamp;
+
+use super::Forge;
+use crate::git::{NewCommit, Repo};
+use crate::plan::{MergeMethod, Plan};
+use crate::report;
+use crate::run::state::{Item, Person, Review, State};
+
+/// The local forge.
+pub struct Local<'r> {
+    repo: &'r Repo,
+}
+
+impl<'r> Local<'r> {
+    /// The local forge of a repository.
+    #[must_use]
+    pub fn new(repo: &'r Repo) -> Self {
+        Self { repo }
+    }
+
+    fn squash(
+        &self,
+        plan: &Plan,
+        state: &State,
+        item: &Item,
+        head: &str,
+        by: &Person,
+    ) -> anyhow::Result<String> {
+        let message = squash_text(plan, state, item);
+        Ok(self.repo.commit(&NewCommit {
+            tree: &self.repo.tree_of(head)?,
+            parents: std::slice::from_ref(&state.run_branch.head),
+            message: &message,
+            author: by,
+            committer: by,
+            time: Timestamp::now(),
+        })?)
+    }
+
+    /// The task's own commits on top of the run branch; `None` when that does not give the tree that
+    /// was approved (because the run branch was merged in on the way).
+    fn rebase(&self, state: &State, head: &str, by: &Person) -> anyhow::Result<Option<String>> {
+        let onto = &state.run_branch.head;
+        let mut at = onto.clone();
+        for commit in self.repo.first_parents(onto, head)? {
+            let info = self.repo.commit_info(&commit)?;
+            let [parent] = info.parents.as_slice() else {
+                return Ok(None);
+            };
+            if *parent == at {
+                at = commit;
+                continue;
+            }
+            if self.repo.tree_of(parent)? != self.repo.tree_of(&at)? {
+                return Ok(None);
+            }
+            at = self.repo.commit(&NewCommit {
+                tree: &self.repo.tree_of(&commit)?,
+                parents: std::slice::from_ref(&at),
+                message: &info.message,
+                author: &info.author,
+                committer: by,
+                time: info.time,
+            })?;
+        }
+        Ok((self.repo.tree_of(&at)? == self.repo.tree_of(head)?).then_some(at))
+    }
+}
+
+impl Forge for Local<'_> {
+    fn decisions(&mut self, _: &State) -> anyhow::Result<Vec<(String, Review)>> {
+        // Who decides in the terminal writes the ledger at once.
+        Ok(Vec::new())
+    }
+
+    fn merge(
+        &mut self,
+        plan: &Plan,
+        state: &State,
+        item: &Item,
+        by: &Person,
+    ) -> anyhow::Result<String> {
+        let head = item.branch.as_ref().map_or("", |b| b.head.as_str());
+        match state.merge {
+            MergeMethod::Squash => self.squash(plan, state, item, head, by),
+            MergeMethod::Merge => Ok(self.repo.commit(&NewCommit {
+                tree: &self.repo.tree_of(head)?,
+                parents: &[state.run_branch.head.clone(), head.to_owned()],
+                message: &squash_text(plan, state, item),
+                author: by,
+                committer: by,
+                time: Timestamp::now(),
+            })?),
+            MergeMethod::Rebase => match self.rebase(state, head, by)? {
+                Some(commit) => Ok(commit),
+                None => self.squash(plan, state, item, head, by),
+            },
+        }
+    }
+}
+
+fn squash_text(plan: &Plan, state: &State, item: &Item) -> String {
+    report::commit::squash_message(state, item, &plan.purpose_of(&item.key))
+}

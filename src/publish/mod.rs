@@ -1,0 +1,306 @@
+//! From result to effects: the commit with its log entry, the ledger's record, the kept work.
+//!
+//! Order of effects, so that a crash anywhere leaves either nothing or something that is found
+//! again: objects first; then the branch that keeps failed work, whose name is the attempt's own;
+//! then the ledger, which is the commit point; the task branch last, by `decide`'s repair. Done
+//! again from the same result, every object has the same id.
+
+use std::path::Path;
+
+use crate::attempt::folder::Folder;
+use crate::git::{GitError, NewCommit, Repo};
+use crate::ledger::{Files, Ledger, Snapshot, to_json};
+use crate::plan::{Config, Plan};
+use crate::report;
+use crate::run::order::{AttemptResult, Order, OrderKind, Verdict};
+use crate::run::state::{Item, Person, State};
+use crate::run::transition::{self, Facts, NotPossible, Published};
+
+/// What publishing works with.
+pub struct Publisher<'a> {
+    /// The repository.
+    pub repo: &'a Repo,
+    /// The ledger.
+    pub ledger: &'a Ledger<'a>,
+    /// The pinned plan.
+    pub plan: &'a Plan,
+    /// The pinned configuration.
+    pub config: &'a Config,
+    /// Who commits.
+    pub by: &'a Person,
+}
+
+/// Path of the run's log in the tree.
+#[must_use]
+pub fn log_path(state: &State) -> String {
+    if state.number > 1 {
+        format!(
+            ".pertask/{}/implementation-log-{}.md",
+            state.plan, state.number
+        )
+    } else {
+        format!(".pertask/{}/implementation-log.md", state.plan)
+    }
+}
+
+/// Folder of an attempt in the ledger's tree.
+#[must_use]
+pub fn attempt_dir(item: &Item, attempt: u32) -> String {
+    format!("attempts/{}/{attempt}", item.branch_leaf())
+}
+
+/// The log as it belongs on a commit that holds the merged items and `present`.
+#[must_use]
+pub fn log_for(state: &State, present: &str) -> Vec<u8> {
+    let keys: Vec<&str> = state
+        .items
+        .iter()
+        .filter(|i| i.is_settled() || i.key == present)
+        .map(|i| i.key.as_str())
+        .collect();
+    report::log::render(state, &keys).into_bytes()
+}
+
+impl Publisher<'_> {
+    /// Publishes a result and returns the new state of the ledger.
+    ///
+    /// # Errors
+    /// [`NotPossible`] when the result is not of the current claim; a lost race; git.
+    pub fn attempt(
+        &self,
+        from: &Snapshot,
+        order: &Order,
+        result: &AttemptResult,
+        folder: &Folder,
+    ) -> anyhow::Result<Snapshot> {
+        let item = from
+            .state
+            .item(&result.item)
+            .ok_or_else(|| NotPossible(format!("there is no task named {}", result.item)))?;
+        let by = match (&order.agent, order.kind) {
+            (Some(agent), _) => agent.name.clone(),
+            (None, OrderKind::Person) => {
+                let commit = item.pending.as_ref().and_then(|p| p.commit.clone());
+                let author = commit
+                    .map(|c| self.repo.commit_info(&c))
+                    .transpose()?
+                    .map(|i| i.author.name);
+                author.unwrap_or_default()
+            }
+            (None, _) => String::new(),
+        };
+        let facts = |published| Facts {
+            kind: order.kind,
+            by: &by,
+            prompt_sha256: &order.prompt_sha256,
+            published,
+            branch: &order.branch,
+            limits: &self.config.limits,
+        };
+        // Once without commits, to know what the log will say; then with them.
+        let mut sketch = from.state.clone();
+        transition::finished(&mut sketch, result, facts(Published::default()))?;
+        let published = self.put_into_git(&from.state, &sketch, item, order, result)?;
+        let mut state = from.state.clone();
+        let said = transition::finished(&mut state, result, facts(published.clone()))?;
+        if let (Some(kept), Some(commit)) = (&published.kept, &published.commit) {
+            self.keep(kept, commit)?;
+        }
+        let files = attempt_files(item, order, result, folder);
+        Ok(self
+            .ledger
+            .append(from, state, &said, files, self.by, result.finished)?)
+    }
+
+    /// Points a branch that keeps work at its commit; it may be there from before a crash.
+    fn keep(&self, branch: &str, commit: &str) -> anyhow::Result<()> {
+        let name = format!("refs/heads/{branch}");
+        match self
+            .repo
+            .swap(&name, None, commit, "keep the work of an attempt")
+        {
+            Err(GitError::Raced { .. }) if self.repo.target(&name)?.as_deref() == Some(commit) => {
+                Ok(())
+            }
+            other => Ok(other?),
+        }
+    }
+
+    fn put_into_git(
+        &self,
+        before: &State,
+        sketch: &State,
+        item: &Item,
+        order: &Order,
+        result: &AttemptResult,
+    ) -> anyhow::Result<Published> {
+        let Some(tree) = &result.tree else {
+            return Ok(Published::default());
+        };
+        let passed = matches!(result.verdict, Verdict::Passed { .. });
+        if !passed && order.kind == OrderKind::Person {
+            return Ok(Published {
+                commit: Some(order.base.clone()),
+                ..Published::default()
+            });
+        }
+        if !passed && *tree == self.repo.tree_of(&order.base)? {
+            return Ok(Published::default());
+        }
+        let log = vec![(log_path(sketch), Some(log_for(sketch, &item.key)))];
+        let with_log = self.repo.with_files(Some(tree), &log)?;
+        let head = item.branch.as_ref().map(|b| b.head.clone());
+        if order.kind == OrderKind::Forward && passed {
+            // The merge commit that was checked has the log already.
+            let commit = item.pending.as_ref().and_then(|p| p.commit.clone());
+            let carries = self.carries_approval(before, item, commit.as_deref())?;
+            return Ok(Published {
+                commit,
+                kept: None,
+                carries_approval: carries,
+            });
+        }
+        let parents = match (order.kind, head) {
+            (OrderKind::Conflict, Some(head)) => vec![head, order.base.clone()],
+            _ => vec![order.base.clone()],
+        };
+        let new = sketch.item(&item.key).unwrap_or(item);
+        let Some(attempt) = new.attempts.last() else {
+            return Ok(Published::default());
+        };
+        let message = if passed {
+            report::commit::message(sketch, new, attempt, &self.plan.purpose_of(&item.key))
+        } else {
+            report::commit::kept_message(sketch, new, attempt)
+        };
+        let commit = self.repo.commit(&NewCommit {
+            tree: &with_log,
+            parents: &parents,
+            message: &message,
+            author: self.by,
+            committer: self.by,
+            time: result.finished,
+        })?;
+        let kept = (!passed).then(|| {
+            format!(
+                "pertask/{}/kept/{}-{}",
+                before.run,
+                item.branch_leaf(),
+                result.attempt
+            )
+        });
+        Ok(Published {
+            commit: Some(commit),
+            kept,
+            carries_approval: false,
+        })
+    }
+
+    /// Whether the approval of the branch's present head holds for a merge of the run branch into
+    /// it: the head is its first parent, and the task's own difference, the log apart, is the same.
+    fn carries_approval(
+        &self,
+        state: &State,
+        item: &Item,
+        merge: Option<&str>,
+    ) -> anyhow::Result<bool> {
+        let (Some(merge), Some(branch)) = (merge, &item.branch) else {
+            return Ok(false);
+        };
+        let parents = self.repo.commit_info(merge)?.parents;
+        let [first, second] = parents.as_slice() else {
+            return Ok(false);
+        };
+        if *first != branch.head {
+            return Ok(false);
+        }
+        let origin = self.repo.merge_base(first, second)?;
+        let log = log_path(state);
+        Ok(self.repo.patch_id(&origin, first, &log)? == self.repo.patch_id(second, merge, &log)?)
+    }
+
+    /// Keeps what an attempt that was cut off had written so far.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub fn keep_partial(
+        &self,
+        state: &State,
+        item: &Item,
+        order: &Order,
+        tree: &str,
+    ) -> anyhow::Result<Option<String>> {
+        if *tree == order.start_tree || *tree == self.repo.tree_of(&order.base)? {
+            return Ok(None);
+        }
+        let info = self.repo.commit_info(&order.base)?;
+        let message = format!(
+            "[{}] Unfinished work of attempt {} on {}\n\nThe attempt was cut off; this is what it had written.\n",
+            state.run, order.attempt, item.key
+        );
+        let commit = self.repo.commit(&NewCommit {
+            tree,
+            parents: std::slice::from_ref(&order.base),
+            message: &message,
+            author: self.by,
+            committer: self.by,
+            time: info.time,
+        })?;
+        let branch = format!(
+            "pertask/{}/kept/{}-{}-unfinished-{}",
+            state.run,
+            item.branch_leaf(),
+            order.attempt,
+            transition::short(&commit)
+        );
+        self.keep(&branch, &commit)?;
+        Ok(Some(branch))
+    }
+}
+
+/// What of an attempt goes into the ledger's tree.
+fn attempt_files(item: &Item, order: &Order, result: &AttemptResult, folder: &Folder) -> Files {
+    let dir = attempt_dir(item, result.attempt);
+    let mut files = vec![(format!("{dir}/result.json"), to_json(result))];
+    if !order.prompt.is_empty() {
+        files.push((
+            format!("{dir}/prompt.md"),
+            order.prompt.clone().into_bytes(),
+        ));
+    }
+    if let Some(handoff) = &result.handoff {
+        files.push((format!("{dir}/handoff.json"), to_json(&handoff.raw)));
+    }
+    if let Some(agent) = &result.agent
+        && !agent.output_tail.is_empty()
+    {
+        files.push((
+            format!("{dir}/agent-output.txt"),
+            agent.output_tail.clone().into_bytes(),
+        ));
+    }
+    for (check, n) in result.checks.iter().zip(1..) {
+        if !check.output.is_empty() {
+            files.push((
+                format!("{dir}/checks/{n}.txt"),
+                check.output.clone().into_bytes(),
+            ));
+        }
+    }
+    let (outputs, left_out) = folder.outputs();
+    for (path, bytes) in outputs {
+        let safe = Path::new(&path)
+            .components()
+            .all(|c| matches!(c, std::path::Component::Normal(_)));
+        if safe {
+            files.push((format!("{dir}/output/{path}"), bytes));
+        }
+    }
+    if left_out > 0 {
+        let note = format!(
+            "{left_out} files of the agent's output folder were too many or too large to keep\n"
+        );
+        files.push((format!("{dir}/output-left-out.txt"), note.into_bytes()));
+    }
+    files
+}
