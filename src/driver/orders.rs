@@ -1,0 +1,274 @@
+//! Makes an order: where an attempt starts, what it is told, what it is judged by.
+
+use anyhow::Context as _;
+use sha2::Digest as _;
+
+use super::documents::AtCommit;
+use crate::attempt::checks::scope;
+use crate::git::Repo;
+use crate::plan::{Config, Plan, Task};
+use crate::publish;
+use crate::run::order::{
+    CheckCommand, CheckKind, FileRules, Order, OrderAgent, OrderKind, SCHEMA, Scope, ScopeFile,
+};
+use crate::run::state::{Item, Pending, State};
+
+/// What orders are made from.
+pub struct Orders<'a> {
+    /// The repository.
+    pub repo: &'a Repo,
+    /// The pinned plan.
+    pub plan: &'a Plan,
+    /// The pinned configuration.
+    pub config: &'a Config,
+    /// The run's state.
+    pub state: &'a State,
+}
+
+/// Where an attempt starts.
+struct Start {
+    base: String,
+    origin: String,
+    tree: String,
+    kind: OrderKind,
+}
+
+impl Orders<'_> {
+    /// The order for the item's next attempt.
+    ///
+    /// # Errors
+    /// When git fails, or a prompt template does.
+    pub fn next(&self, item: &Item) -> anyhow::Result<Order> {
+        let start = self.start(item)?;
+        let tasks = self.tasks(item);
+        let agent_name = match tasks.as_slice() {
+            [task] => task
+                .agent
+                .clone()
+                .unwrap_or_else(|| self.config.agent.clone()),
+            _ => self.config.agent.clone(),
+        };
+        let agent = if matches!(start.kind, OrderKind::Forward | OrderKind::Person) {
+            None
+        } else {
+            let config = self.config.agents.get(&agent_name).cloned();
+            let config = config
+                .with_context(|| format!("the configuration has no agent named {agent_name}"))?;
+            Some(OrderAgent {
+                name: agent_name,
+                config,
+            })
+        };
+        let scope = scope_of(&tasks);
+        let prompt = if agent.is_some() {
+            super::prompts::prompt(self, item, start.kind)?
+        } else {
+            String::new()
+        };
+        let prompt_sha256 = if prompt.is_empty() {
+            String::new()
+        } else {
+            sha256(prompt.as_bytes())
+        };
+        let mut checks = Vec::new();
+        let commands = self.plan.build.iter().map(|c| (CheckKind::Build, c));
+        let extra = tasks
+            .iter()
+            .flat_map(|t| &t.checks)
+            .map(|c| (CheckKind::Command, c));
+        for (kind, command) in commands.chain(extra) {
+            let check = CheckCommand {
+                kind,
+                command: command.clone(),
+            };
+            if !checks.contains(&check) {
+                checks.push(check);
+            }
+        }
+        Ok(Order {
+            schema: SCHEMA,
+            run: self.state.run.clone(),
+            item: item.key.clone(),
+            tasks: tasks.iter().map(|t| t.id.clone()).collect(),
+            round: item.round,
+            attempt: item.next_attempt(),
+            kind: start.kind,
+            base: start.base,
+            origin: start.origin,
+            start_tree: start.tree,
+            branch: format!("pertask/{}/{}", self.state.run, item.branch_leaf()),
+            prompt,
+            prompt_sha256,
+            agent,
+            scope,
+            checks,
+            directory: self.plan.directory.clone(),
+            check_timeout_s: self.plan.check_timeout_s,
+            rules: tasks
+                .iter()
+                .map(|t| FileRules {
+                    path: t.file.clone(),
+                    rules: t.rules.clone(),
+                })
+                .collect(),
+            sparse: self.plan.sparse.clone(),
+            sandbox: self.config.sandbox,
+        })
+    }
+
+    /// The plan's tasks of an item, in order.
+    pub(super) fn tasks(&self, item: &Item) -> Vec<&Task> {
+        self.plan
+            .tasks
+            .iter()
+            .filter(|t| item.tasks.iter().any(|r| r.id == t.id))
+            .collect()
+    }
+
+    fn start(&self, item: &Item) -> anyhow::Result<Start> {
+        let repo = self.repo;
+        let run_head = &self.state.run_branch.head;
+        let kind = item.pending.as_ref().map_or(OrderKind::First, |p| p.kind);
+        let commit = item.pending.as_ref().and_then(|p| p.commit.as_deref());
+        let head = item.branch.as_ref().map(|b| b.head.clone());
+        match (kind, &head, commit) {
+            (OrderKind::Forward, Some(_), Some(merge)) => Ok(Start {
+                base: run_head.clone(),
+                origin: run_head.clone(),
+                tree: repo.tree_of(merge)?,
+                kind,
+            }),
+            (OrderKind::Person, _, Some(commit)) => Ok(Start {
+                base: commit.to_owned(),
+                origin: repo.merge_base(run_head, commit)?,
+                tree: repo.tree_of(commit)?,
+                kind,
+            }),
+            (OrderKind::Conflict, Some(head), _) => {
+                let again = self.left_over(item, run_head)?;
+                let tree = match again {
+                    Some(tree) => tree,
+                    None => self.with_log_of(run_head, &repo.merge(head, run_head)?.tree)?,
+                };
+                Ok(Start {
+                    base: run_head.clone(),
+                    origin: run_head.clone(),
+                    tree,
+                    kind,
+                })
+            }
+            _ => {
+                let base = head.unwrap_or_else(|| run_head.clone());
+                let fresh = item.pending.as_ref().is_some_and(|p| p.fresh);
+                let (base, tree) = if fresh {
+                    (base.clone(), repo.tree_of(&base)?)
+                } else {
+                    let tree = match self.left_over(item, &base)? {
+                        Some(tree) => tree,
+                        None => repo.tree_of(&base)?,
+                    };
+                    (base, tree)
+                };
+                let origin = repo.merge_base(run_head, &base)?;
+                Ok(Start {
+                    base,
+                    origin,
+                    tree,
+                    kind,
+                })
+            }
+        }
+    }
+
+    /// The tree of the last attempt, when it did not pass and left something: what it may not touch
+    /// put back, and what has been merged since brought in. `None` when that is not possible.
+    fn left_over(&self, item: &Item, base: &str) -> anyhow::Result<Option<String>> {
+        let Some(last) = item.attempts.last().filter(|a| a.kept.is_some()) else {
+            return Ok(None);
+        };
+        let (Some(tree), Some(commit)) = (&last.tree, &last.commit) else {
+            return Ok(None);
+        };
+        let parents = self.repo.commit_info(commit)?.parents;
+        let tree = if parents.iter().any(|p| p == base) {
+            tree.clone()
+        } else {
+            let merged = self.repo.merge(base, commit)?;
+            if merged
+                .conflicts
+                .iter()
+                .any(|path| *path != publish::log_path(self.state))
+            {
+                return Ok(None);
+            }
+            self.with_log_of(base, &merged.tree)?
+        };
+        let changes = self.repo.changes(base, &tree)?;
+        let scope = scope_of(&self.tasks(item));
+        let put_back: Vec<_> = scope::violations(self.repo, &changes, &scope)?
+            .into_iter()
+            .map(|violation| {
+                let before = changes
+                    .iter()
+                    .find(|c| c.path == violation.path)
+                    .and_then(|c| c.before.clone());
+                (violation.path, before.map(|b| (b.mode, b.oid)))
+            })
+            .collect();
+        Ok(Some(self.repo.with_entries(Some(&tree), &put_back)?))
+    }
+
+    /// The tree with the log as it stands on `commit`: logs are rendered, never merged.
+    fn with_log_of(&self, commit: &str, tree: &str) -> anyhow::Result<String> {
+        let log = publish::log_path(self.state);
+        let entry = self.repo.entry(commit, &log)?.map(|e| (e.mode, e.oid));
+        Ok(self.repo.with_entries(Some(tree), &[(log, entry)])?)
+    }
+
+    /// The documents prompts may be overridden by: those of the pinned commit.
+    pub(super) fn documents(&self) -> AtCommit<'_> {
+        AtCommit::new(self.repo, &self.state.base.commit)
+    }
+}
+
+fn scope_of(tasks: &[&Task]) -> Scope {
+    let mut allow: Vec<String> = Vec::new();
+    for task in tasks {
+        let globs = task.allow.clone();
+        allow.extend(globs);
+    }
+    Scope {
+        files: tasks
+            .iter()
+            .map(|t| ScopeFile {
+                task: t.id.clone(),
+                path: t.file.clone(),
+                max_lines: t.max_lines,
+            })
+            .collect(),
+        allow,
+        requires: tasks.iter().flat_map(|t| t.requires.clone()).collect(),
+    }
+}
+
+/// Lower-case hexadecimal sha256.
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> String {
+    sha2::Sha256::digest(bytes)
+        .iter()
+        .map(|b| format!("{b:02x}"))
+        .collect()
+}
+
+/// Nothing to say but the kind.
+#[must_use]
+pub fn plain(kind: OrderKind, commit: Option<String>, errors: String) -> Pending {
+    Pending {
+        kind,
+        feedback: String::new(),
+        from: String::new(),
+        fresh: false,
+        errors,
+        commit,
+    }
+}

@@ -1,0 +1,92 @@
+//! Fills in what a prompt is made of, from the plan, the state and the ledger.
+
+use super::orders::Orders;
+use crate::plan::Documents as _;
+use crate::prompt::{self, FailedCheck, Feedback, Kind, PriorTask, PromptContext};
+use crate::run::BATCH;
+use crate::run::order::OrderKind;
+use crate::run::state::{Item, Phase, State, TaskRef};
+
+/// The prompt for the item's next attempt.
+pub(super) fn prompt(orders: &Orders<'_>, item: &Item, kind: OrderKind) -> anyhow::Result<String> {
+    let documents = orders.documents();
+    let ids: Vec<&str> = item.tasks.iter().map(|t| t.id.as_str()).collect();
+    let rule = |id: &str| crate::rules::text(id).unwrap_or_default().to_owned();
+    let mut context = PromptContext::new(&orders.state.run, orders.plan, &ids, &rule)
+        .with_prior(prior(orders.state, item));
+    for path in orders
+        .plan
+        .inputs
+        .iter()
+        .filter(|p| p.ends_with("discovery.md"))
+    {
+        if let Some(text) = documents.read(path)? {
+            context = context.with_discovery(path, &text, orders.plan);
+        }
+    }
+    context.attempt = item.next_attempt();
+    if let Some(pending) = &item.pending {
+        context.fresh = pending.fresh;
+        if !pending.feedback.trim().is_empty() {
+            context.feedback.push(Feedback {
+                by: pending.from.clone(),
+                place: String::new(),
+                text: pending.feedback.clone(),
+            });
+        }
+        if !pending.errors.trim().is_empty() {
+            context.checks.push(FailedCheck {
+                name: "what went wrong".to_owned(),
+                detail: String::new(),
+                output: pending.errors.clone(),
+            });
+        }
+    }
+    context.question = item
+        .attempts
+        .last()
+        .filter(|a| a.outcome == crate::run::state::Outcome::Question)
+        .and_then(|a| a.reasons.first().cloned());
+    let kind = match kind {
+        OrderKind::Retry => Kind::Retry,
+        OrderKind::Revision => Kind::Revision,
+        OrderKind::Conflict => Kind::Conflict,
+        _ if item.key == BATCH => Kind::Batch,
+        _ => Kind::Task,
+    };
+    Ok(prompt::render(kind, &context, &documents)?)
+}
+
+/// What the merged and left-out tasks made: names, lines and API, never their history.
+fn prior(state: &State, present: &Item) -> Vec<PriorTask> {
+    let settled = state
+        .items
+        .iter()
+        .filter(|i| i.is_settled() && i.key != present.key);
+    settled
+        .flat_map(|item| item.tasks.iter().map(move |task| prior_task(item, task)))
+        .collect()
+}
+
+fn prior_task(item: &Item, task: &TaskRef) -> PriorTask {
+    let work = item.latest_work();
+    let lines = work
+        .and_then(|w| w.files.iter().find(|f| f.path == task.file))
+        .map(|f| f.lines);
+    PriorTask {
+        number: task.position as usize,
+        id: task.id.clone(),
+        title: task.title.clone(),
+        file: task.file.clone(),
+        status: match item.phase {
+            Phase::Skipped { .. } => "skipped".to_owned(),
+            _ => "completed".to_owned(),
+        },
+        lines,
+        api: work.map(|w| w.api.clone()).unwrap_or_default(),
+        api_left_out: 0,
+        files_created: work
+            .map(|w| w.files.iter().map(|f| f.path.clone()).collect())
+            .unwrap_or_default(),
+    }
+}
