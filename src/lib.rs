@@ -9,19 +9,27 @@
 //! | [`prompt`] | what an agent is told: templates a project may replace; pure |
 //! | [`rules`] | P0 rules on syntax trees; pure |
 //! | [`run`] | the run's state and `decide`; pure, no I/O, no clock of its own |
+//! | [`report`] | terminal and Markdown: views of the state; pure |
 //! | [`git`] | the only module that uses git2 or runs git |
 //! | [`ledger`] | the one ref: versioned state, compare-and-swap, history |
-//! | [`demo`] | the sample repository and the scripted agent of `git pertask demo` |
+//! | [`forge`] | where checkpoints happen and tasks are merged |
 //! | [`attempt`] | order to result: workspace, agent, checks |
-//! | [`report`] | terminal and Markdown: views of the state; pure |
+//! | [`publish`] | result to commit, log entry, ledger |
+//! | [`driver`] | the loop: gather facts, decide, act, record |
+//! | [`demo`] | the sample repository and the scripted agent of `git pertask demo` |
+//! | [`commands`] | one file per subcommand |
 
 pub mod attempt;
+pub mod commands;
 pub mod demo;
+pub mod driver;
 pub mod effect;
+pub mod forge;
 pub mod git;
 pub mod ledger;
 pub mod plan;
 pub mod prompt;
+pub mod publish;
 pub mod report;
 pub mod rules;
 pub mod run;

@@ -1,0 +1,220 @@
+//! The command line as clap reads it.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::plan::{CheckpointPolicy, ForgeKind};
+
+/// Lets coding agents into a repository one reviewed task at a time.
+#[derive(Debug, Parser)]
+#[command(
+    name = "git-pertask",
+    bin_name = "git pertask",
+    version,
+    max_term_width = 100
+)]
+#[command(
+    after_help = "Exit codes: 0 all that can be done now is done; 1 a person is needed; 2 bad usage, plan or configuration; 70 a defect of git-pertask; 75 temporary, run it again; 130 interrupted."
+)]
+pub(super) struct Cli {
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Write .pertask/config.toml; never overwrites
+    Init(InitArgs),
+    /// Show a plan: tasks in order, the mode and why, every problem; changes nothing
+    Plan(PlanArgs),
+    /// Start a run of a plan and carry on until a person is needed
+    Start(StartArgs),
+    /// Carry on with a run from wherever it stands
+    Continue(ContinueArgs),
+    /// Say where a run stands and what it waits for
+    Status(StatusArgs),
+    /// Show a task: prompt, attempts, checks, difference, reviews, question
+    Show(ShowArgs),
+    /// Approve a task; it is merged and the next one starts
+    Approve(DecideArgs),
+    /// Request changes, or answer an agent's question
+    Revise(ReviseArgs),
+    /// Attempt a failed or blocked task again
+    Retry(RetryArgs),
+    /// Leave a task out
+    Skip(SkipArgs),
+    /// End a run; every branch is kept
+    Abort(RunArgs),
+    /// Show a run's history from its ledger
+    Log(RunArgs),
+    /// Try it: a sample repository and a scripted agent in a fresh folder
+    Demo(DemoArgs),
+    /// The scripted agent of the demo
+    #[command(hide = true)]
+    DemoAgent,
+}
+
+impl Command {
+    pub(super) fn changes_something(&self) -> bool {
+        !matches!(
+            self,
+            Self::Plan(_) | Self::Status(_) | Self::Show(_) | Self::Log(_) | Self::DemoAgent
+        )
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct InitArgs {}
+
+#[derive(Debug, Args)]
+pub(super) struct PlanArgs {
+    /// Name of the plan, a folder under .pertask/
+    pub(super) plan: String,
+    /// Show each prompt as well
+    #[arg(long)]
+    pub(super) prompts: bool,
+    #[command(flatten)]
+    pub(super) settings: Settings,
+}
+
+/// What `plan` and `start` share.
+#[derive(Debug, Default, Args)]
+pub(super) struct Settings {
+    /// Where checkpoints happen
+    #[arg(long)]
+    pub(super) forge: Option<ForgeKind>,
+    /// Agent for tasks that name none
+    #[arg(long, value_name = "NAME")]
+    pub(super) agent: Option<String>,
+    /// One agent per task, or one for all
+    #[arg(long, value_enum, default_value_t = ModeChoice::Auto)]
+    pub(super) mode: ModeChoice,
+    /// After which tasks a person decides
+    #[arg(long)]
+    pub(super) checkpoint: Option<CheckpointPolicy>,
+    /// Fill in a parameter of the plan
+    #[arg(long = "param", value_name = "KEY=VALUE")]
+    pub(super) params: Vec<String>,
+    /// Branch to read the plan from and to start at
+    #[arg(long, value_name = "BRANCH")]
+    pub(super) base: Option<String>,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ModeChoice {
+    /// As the plan asks for
+    #[default]
+    Auto,
+    /// One fresh agent per task, a review after each
+    PerTask,
+    /// One agent for all tasks, one review
+    Batch,
+}
+
+/// What all commands share that carry on with a run.
+#[derive(Debug, Default, Clone, Args)]
+pub(super) struct Driving {
+    /// How many attempts may run at the same time
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(super) jobs: u16,
+    /// Ask nothing: stop at a checkpoint as without a terminal
+    #[arg(long)]
+    pub(super) yes: bool,
+    /// Stay and carry on as reviews come in
+    #[arg(long)]
+    pub(super) watch: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct StartArgs {
+    /// Name of the plan, a folder under .pertask/
+    pub(super) plan: String,
+    #[command(flatten)]
+    pub(super) settings: Settings,
+    #[command(flatten)]
+    pub(super) driving: Driving,
+    /// Show what would be done and start nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ContinueArgs {
+    /// Name of the run; may be left out when only one is unfinished
+    pub(super) run: Option<String>,
+    #[command(flatten)]
+    pub(super) driving: Driving,
+    /// Show what would be done next and do nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct StatusArgs {
+    /// Name of the run; may be left out when only one is unfinished
+    pub(super) run: Option<String>,
+    /// For programs
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    /// Name of the run; may be left out when only one is unfinished
+    pub(super) run: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ShowArgs {
+    /// Name of the run, or of a task when only one run is unfinished
+    pub(super) run: Option<String>,
+    /// Name of the task
+    pub(super) task: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DecideArgs {
+    /// Name of the run, or of a task when only one run is unfinished
+    pub(super) run: Option<String>,
+    /// Name of the task; may be left out when only one waits
+    pub(super) task: Option<String>,
+    #[command(flatten)]
+    pub(super) driving: Driving,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ReviseArgs {
+    #[command(flatten)]
+    pub(super) which: DecideArgs,
+    /// What to change, or the answer; else an editor opens
+    #[arg(short, long, value_name = "TEXT")]
+    pub(super) message: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RetryArgs {
+    #[command(flatten)]
+    pub(super) which: DecideArgs,
+    /// Start from the run branch instead of the failed work
+    #[arg(long)]
+    pub(super) fresh: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SkipArgs {
+    #[command(flatten)]
+    pub(super) which: DecideArgs,
+    /// Why it is left out
+    #[arg(short, long, value_name = "WHY")]
+    pub(super) message: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DemoArgs {
+    /// Folder to make; a fresh temporary one when left out
+    pub(super) folder: Option<PathBuf>,
+    /// Run through without asking
+    #[arg(long)]
+    pub(super) yes: bool,
+}

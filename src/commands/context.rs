@@ -1,0 +1,263 @@
+//! What commands need to begin: the repository, the run meant, the plan and its base.
+
+use std::collections::BTreeMap;
+
+use super::cli::{ModeChoice, Settings};
+use super::{Usage, usage};
+use crate::driver::documents::AtCommit;
+use crate::git::{GitError, Repo};
+use crate::ledger::{self, Ledger, Snapshot};
+use crate::plan::{self, Config, Loaded, mode};
+use crate::run::state::{Base, Item, State};
+
+/// The repository of the current directory.
+pub(super) fn repository() -> anyhow::Result<Repo> {
+    let dir =
+        std::env::current_dir().map_err(|e| usage!("the current folder cannot be read: {e}"))?;
+    Ok(Repo::discover(&dir)?)
+}
+
+/// The newest state of every run, in the order of their names.
+pub(super) fn all_runs(repo: &Repo) -> anyhow::Result<Vec<(String, Snapshot)>> {
+    let mut found = Vec::new();
+    for run in ledger::runs(repo)? {
+        let snapshot = Ledger::of(repo, &run).read()?;
+        found.push((run, snapshot));
+    }
+    Ok(found)
+}
+
+/// The run of this name, or the only unfinished one.
+pub(super) fn run_named(repo: &Repo, name: Option<&str>) -> anyhow::Result<String> {
+    if let Some(name) = name {
+        if plan::valid_name(name) && Ledger::of(repo, name).tip()?.is_some() {
+            return Ok(name.to_owned());
+        }
+        let known = ledger::runs(repo)?;
+        return Err(match known.as_slice() {
+            [] => usage!("there is no run named {name}; start one: git pertask start {name}"),
+            known => usage!(
+                "there is no run named {name}; there are: {}",
+                known.join(", ")
+            ),
+        }
+        .into());
+    }
+    let runs = all_runs(repo)?;
+    let open: Vec<&str> = runs
+        .iter()
+        .filter(|(_, s)| s.state.end.is_none())
+        .map(|(n, _)| n.as_str())
+        .collect();
+    match open.as_slice() {
+        [only] => Ok((*only).to_owned()),
+        [] if runs.is_empty() => {
+            Err(usage!("there is no run yet; start one: git pertask start <plan>").into())
+        }
+        [] => {
+            let ended: Vec<_> = runs.iter().map(|(n, _)| n.as_str()).collect();
+            Err(usage!(
+                "no run is unfinished; name one of these: {}",
+                ended.join(", ")
+            )
+            .into())
+        }
+        several => Err(usage!(
+            "several runs are unfinished, name one of them: {}",
+            several.join(", ")
+        )
+        .into()),
+    }
+}
+
+/// Sorts out `[<run>] [<task>]`: a single name that is no run is a task of the only unfinished run.
+pub(super) fn run_and_task(
+    repo: &Repo,
+    first: Option<&str>,
+    second: Option<&str>,
+) -> anyhow::Result<(String, Option<String>)> {
+    match (first, second) {
+        (Some(run), Some(task)) => Ok((run_named(repo, Some(run))?, Some(task.to_owned()))),
+        (Some(name), None) if run_named(repo, Some(name)).is_err() => match run_named(repo, None) {
+            Ok(run) => Ok((run, Some(name.to_owned()))),
+            Err(_) => run_named(repo, Some(name)).map(|run| (run, None)),
+        },
+        (name, _) => Ok((run_named(repo, name)?, None)),
+    }
+}
+
+/// The item meant: the named one, or the only one for which `wanted` holds.
+pub(super) fn item_meant<'s>(
+    state: &'s State,
+    task: Option<&str>,
+    wanted: impl Fn(&Item) -> bool,
+    what: &str,
+) -> Result<&'s Item, Usage> {
+    if let Some(task) = task {
+        return state.item(task).ok_or_else(|| {
+            let known: Vec<_> = state
+                .items
+                .iter()
+                .flat_map(|i| &i.tasks)
+                .map(|t| t.id.as_str())
+                .collect();
+            usage!(
+                "run {} has no task named {task}; its tasks are {}",
+                state.run,
+                known.join(", ")
+            )
+        });
+    }
+    let found: Vec<&Item> = state.items.iter().filter(|i| wanted(i)).collect();
+    match found.as_slice() {
+        [only] => Ok(only),
+        [] => Err(usage!(
+            "no task of run {} {what}; `git pertask status {}` says where it stands",
+            state.run,
+            state.run
+        )),
+        several => {
+            let keys: Vec<_> = several.iter().map(|i| i.key.as_str()).collect();
+            Err(usage!(
+                "several tasks of run {}: name one that {what}: {}",
+                state.run,
+                keys.join(", ")
+            ))
+        }
+    }
+}
+
+/// A plan as it stands on its base.
+pub(super) struct Prepared {
+    /// Branch and commit it was read from.
+    pub(super) base: Base,
+    /// The configuration, with the command line's choices in it.
+    pub(super) config: Config,
+    /// The plan with what there is to say about it.
+    pub(super) loaded: Loaded,
+    /// Mode and why.
+    pub(super) choice: mode::Choice,
+    /// What a person should know about the working tree.
+    pub(super) warnings: Vec<String>,
+}
+
+/// Reads configuration and plan from the base.
+pub(super) fn prepare(repo: &Repo, name: &str, settings: &Settings) -> anyhow::Result<Prepared> {
+    if !plan::valid_name(name) {
+        return Err(usage!(
+            "`{name}` cannot be the name of a plan: use {}",
+            plan::NAME_SHAPE
+        )
+        .into());
+    }
+    let base = base(repo, settings.base.as_deref())?;
+    let docs = AtCommit::new(repo, &base.commit);
+    let warnings = uncommitted(repo, name, &docs, &base)?;
+    let mut config = plan::config::load(&docs)?;
+    if let Some(forge) = settings.forge {
+        config.forge = forge;
+    }
+    if let Some(checkpoint) = settings.checkpoint {
+        config.checkpoint = checkpoint;
+    }
+    if let Some(agent) = &settings.agent {
+        config.agent.clone_from(agent);
+    }
+    if !config.agents.contains_key(&config.agent) {
+        let known: Vec<_> = config.agents.keys().map(String::as_str).collect();
+        return Err(usage!(
+            "there is no agent named {}; the configuration knows {}; add one under [agents.{}] in .pertask/config.toml",
+            config.agent,
+            known.join(", "),
+            config.agent
+        )
+        .into());
+    }
+    let loaded = plan::load(
+        name,
+        &docs,
+        &config,
+        &parameters(&settings.params)?,
+        &plan::RULES,
+    )?;
+    let forced = match settings.mode {
+        ModeChoice::Auto => None,
+        ModeChoice::PerTask => Some(plan::Mode::PerTask),
+        ModeChoice::Batch => Some(plan::Mode::Batch),
+    };
+    let choice = mode::choose(&loaded.plan, forced);
+    Ok(Prepared {
+        base,
+        config,
+        loaded,
+        choice,
+        warnings,
+    })
+}
+
+fn base(repo: &Repo, wanted: Option<&str>) -> anyhow::Result<Base> {
+    let head = repo.head();
+    if let Some(branch) = wanted {
+        if matches!(head, Err(GitError::NoCommits)) && repo.resolve(branch)?.is_none() {
+            return Err(GitError::NoCommits.into());
+        }
+        let commit = repo.resolve(branch)?;
+        let commit = commit.ok_or_else(|| usage!("there is no branch or commit named {branch}"))?;
+        return Ok(Base {
+            branch: branch.to_owned(),
+            commit,
+        });
+    }
+    let head = head?;
+    Ok(Base {
+        branch: head.branch.unwrap_or_else(|| "HEAD".to_owned()),
+        commit: head.commit,
+    })
+}
+
+fn parameters(given: &[String]) -> Result<BTreeMap<String, String>, Usage> {
+    let mut found = BTreeMap::new();
+    for one in given {
+        let (key, value) = one
+            .split_once('=')
+            .filter(|(key, _)| !key.is_empty())
+            .ok_or_else(|| usage!("--param {one} has no value; write --param key=value"))?;
+        if found.insert(key.to_owned(), value.to_owned()).is_some() {
+            return Err(usage!("--param {key} is given twice"));
+        }
+    }
+    Ok(found)
+}
+
+/// Refuses a plan that is only in the working tree; names what else differs there.
+fn uncommitted(
+    repo: &Repo,
+    name: &str,
+    docs: &AtCommit<'_>,
+    base: &Base,
+) -> anyhow::Result<Vec<String>> {
+    use crate::plan::Documents as _;
+    let dir = format!(".pertask/{name}");
+    let sources = [format!("{dir}/plan.toml"), format!("{dir}/architecture.md")];
+    let mut committed = false;
+    for path in &sources {
+        committed |= docs.exists(path)?;
+    }
+    let on_disk = sources.iter().find(|p| repo.workdir().join(p).is_file());
+    if !committed && let Some(path) = on_disk {
+        return Err(usage!(
+            "{path} is not committed on {}; plans are read from a commit, so that nothing can change them unseen. Commit it:\n  git add .pertask\n  git commit -m \"Add the plan {name}\"",
+            base.branch
+        )
+        .into());
+    }
+    let mut differing = repo.uncommitted(&dir)?;
+    differing.extend(repo.uncommitted(".pertask/config.toml")?);
+    if differing.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(vec![format!(
+        "not committed, so not part of this: {}",
+        differing.join(", ")
+    )])
+}

@@ -1,0 +1,389 @@
+//! `git pertask continue`, and the loop that all commands share which carry on with a run.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::Context as _;
+use jiff::Timestamp;
+
+use super::cli::{ContinueArgs, Driving};
+use super::terminal::{self, Terminal};
+use super::{Exit, context, print};
+use crate::attempt::process::{Cancel, Canceller};
+use crate::driver::home::{Held, RunLock};
+use crate::driver::{Audience as _, Driver, Options, Rest};
+use crate::git::Repo;
+use crate::ledger::{Ledger, Snapshot};
+use crate::report;
+use crate::run::decide::Wait;
+use crate::run::state::{Decision, Item, Person, Phase, Review};
+use crate::run::transition;
+
+/// `git pertask continue`.
+pub(super) fn run(args: &ContinueArgs) -> anyhow::Result<Exit> {
+    let repo = context::repository()?;
+    let run = context::run_named(&repo, args.run.as_deref())?;
+    let snapshot = Ledger::of(&repo, &run).read()?;
+    if snapshot.state.end.is_some() {
+        print(&format!("{}\n", ended(&snapshot)))?;
+        return Ok(Exit::Done);
+    }
+    if args.dry_run {
+        print(&report::status::text(
+            &snapshot.state,
+            &[],
+            Timestamp::now(),
+            style(&std::io::stdout()),
+        ))?;
+        return Ok(Exit::Done);
+    }
+    drive(&repo, &run, &args.driving)
+}
+
+/// How text for this stream looks.
+pub(super) fn style(stream: &impl std::io::IsTerminal) -> report::Style {
+    report::Style {
+        colour: terminal::colour(stream),
+    }
+}
+
+/// Carries on with a run until a person is needed; at a terminal that person is asked.
+pub(super) fn drive(repo: &Repo, run: &str, driving: &Driving) -> anyhow::Result<Exit> {
+    let lock = RunLock::take(repo, run)?;
+    let interrupt = Interrupt::listen()?;
+    let mut audience = Terminal::new();
+    let options = Options {
+        jobs: usize::from(driving.jobs),
+        cancel: interrupt.cancel.clone(),
+    };
+    let mut driver = Driver::new(repo, run, options)?;
+    let ask = terminal::can_ask() && !driving.yes;
+    let rest = loop {
+        let rest = driver.run(&mut audience)?;
+        if rest.interrupted {
+            break rest;
+        }
+        let reviews: Vec<&str> = rest
+            .waits
+            .iter()
+            .filter_map(|w| {
+                if let Wait::Review { item } = w {
+                    Some(item.as_str())
+                } else {
+                    None
+                }
+            })
+            .collect();
+        let Some(key) = reviews.first().filter(|_| ask) else {
+            break rest;
+        };
+        match checkpoint(repo, &rest.snapshot, key, &interrupt)? {
+            Answer::Later => break rest,
+            Answer::Decided(review) => {
+                let by = repo.identity()?;
+                decide(repo, run, key, &review, &by, &mut audience)?;
+            }
+        }
+    };
+    drop(lock);
+    finish(repo, &rest)
+}
+
+/// Records a review in the ledger, reading again when a race is lost.
+pub(super) fn decide(
+    repo: &Repo,
+    run: &str,
+    key: &str,
+    review: &Review,
+    by: &Person,
+    audience: &mut Terminal,
+) -> anyhow::Result<()> {
+    let said = change(repo, run, by, |state| {
+        transition::reviewed(state, key, review.clone())
+    })?;
+    audience.said(&said);
+    Ok(())
+}
+
+/// Applies a transition to the newest state and records it; a lost race reads again.
+pub(super) fn change(
+    repo: &Repo,
+    run: &str,
+    by: &Person,
+    mut transition: impl FnMut(&mut crate::run::state::State) -> Result<String, transition::NotPossible>,
+) -> anyhow::Result<String> {
+    let ledger = Ledger::of(repo, run);
+    for _ in 0..20 {
+        let snapshot = ledger.read()?;
+        let mut state = snapshot.state.clone();
+        let said = transition(&mut state)?;
+        match ledger.append(&snapshot, state, &said, Vec::new(), by, Timestamp::now()) {
+            Ok(_) => return Ok(said),
+            Err(crate::ledger::LedgerError::Raced(_)) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+    Err(crate::ledger::LedgerError::Raced(run.to_owned()).into())
+}
+
+enum Answer {
+    Decided(Review),
+    Later,
+}
+
+/// The seed's checkpoint: summary, then Continue / Review first / Revise.
+fn checkpoint(
+    repo: &Repo,
+    snapshot: &Snapshot,
+    key: &str,
+    interrupt: &Interrupt,
+) -> anyhow::Result<Answer> {
+    let state = &snapshot.state;
+    let item = state.item(key).context("the task to review is gone")?;
+    let head = item
+        .branch
+        .as_ref()
+        .map(|b| b.head.clone())
+        .unwrap_or_default();
+    let review = |decision, text: String| -> anyhow::Result<Answer> {
+        Ok(Answer::Decided(Review {
+            decision,
+            by: repo.identity()?,
+            at: Timestamp::now(),
+            commit: head.clone(),
+            text,
+            round: item.round,
+        }))
+    };
+    let text = report::checkpoint::text(state, item, style(&std::io::stderr()));
+    eprint(&format!("\n{}\n", text.trim_end()));
+    loop {
+        let answer = interrupt
+            .while_asking(|| terminal::ask("[c]ontinue, [r]eview first, re[v]ise, [q]uit: "));
+        let Some(answer) = answer else {
+            return Ok(Answer::Later);
+        };
+        match answer.to_ascii_lowercase().as_str() {
+            "c" | "continue" | "y" | "yes" => return review(Decision::Approve, String::new()),
+            "r" | "review" | "review first" => {
+                let origin = repo.merge_base(&state.run_branch.head, &head)?;
+                repo.page_difference(&origin, &head)?;
+            }
+            "v" | "revise" => {
+                let words = interrupt.while_asking(|| {
+                    terminal::ask("What should change? (an empty line opens your editor)\n> ")
+                });
+                let Some(words) = words else {
+                    return Ok(Answer::Later);
+                };
+                let words = if words.is_empty() {
+                    terminal::edit(&repo.editor(), &hint(item))?
+                } else {
+                    words
+                };
+                if words.is_empty() {
+                    eprint("Nothing was said, so nothing is changed.\n");
+                    continue;
+                }
+                return review(Decision::Revise, words);
+            }
+            "q" | "quit" => return Ok(Answer::Later),
+            _ => eprint("Please answer c, r, v or q.\n"),
+        }
+    }
+}
+
+/// What stands in the file that an editor opens for a revision.
+pub(super) fn hint(item: &Item) -> String {
+    let question = match &item.phase {
+        Phase::Blocked {
+            question: Some(question),
+            ..
+        } => format!("The agent asks: {question}\n"),
+        _ => String::new(),
+    };
+    format!(
+        "{question}Say what should change in {}, or answer the question. Lines that begin with # are left out;\nan empty text changes nothing.",
+        item.key
+    )
+}
+
+fn eprint(text: &str) {
+    use std::io::Write as _;
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+}
+
+fn ended(snapshot: &Snapshot) -> String {
+    let state = &snapshot.state;
+    match &state.end {
+        Some(end) if end.aborted => format!(
+            "Run {} was ended by {}; every branch is kept. Start anew: git pertask start {}",
+            state.run,
+            end.by.as_ref().map_or("somebody", |p| p.name.as_str()),
+            state.plan
+        ),
+        _ => {
+            let merged = state.items.iter().filter(|i| i.phase == Phase::Merged);
+            let cost = state.cost_usd();
+            let cost = if cost > 0.0 {
+                format!(", for ${cost:.2}")
+            } else {
+                String::new()
+            };
+            format!(
+                "Run {} is complete: {} of {} tasks merged into {branch}{cost}.\nTake it into your branch: git merge {branch}",
+                state.run,
+                merged.map(|i| i.tasks.len()).sum::<usize>(),
+                state.total(),
+                branch = state.run_branch.name,
+            )
+        }
+    }
+}
+
+/// What the check printed that the latest attempt failed.
+fn failing_output(repo: &Repo, snapshot: &Snapshot, item: &Item) -> Option<String> {
+    let attempt = item.latest_work()?;
+    let path = format!(
+        "{}/result.json",
+        crate::publish::attempt_dir(item, attempt.number)
+    );
+    let bytes = Ledger::of(repo, &snapshot.state.run)
+        .file(&snapshot.commit, &path)
+        .ok()??;
+    let result: crate::run::order::AttemptResult = serde_json::from_slice(&bytes).ok()?;
+    result
+        .checks
+        .into_iter()
+        .find(|c| !c.passed && !c.output.is_empty())
+        .map(|c| c.output)
+}
+
+/// Says where things stand now, and what that means for the exit code.
+fn finish(repo: &Repo, rest: &Rest) -> anyhow::Result<Exit> {
+    let state = &rest.snapshot.state;
+    if rest.interrupted {
+        eprint(&format!(
+            "Interrupted; go on with: git pertask continue {}\n",
+            state.run
+        ));
+        return Ok(Exit::Interrupted);
+    }
+    if state.end.is_some() {
+        print(&format!("{}\n", ended(&rest.snapshot)))?;
+        return Ok(Exit::Done);
+    }
+    let mut text = String::new();
+    for wait in &rest.waits {
+        match wait {
+            Wait::Review { item } => {
+                if let Some(item) = state.item(item) {
+                    text.push_str(&report::checkpoint::summary(
+                        state,
+                        item,
+                        style(&std::io::stdout()),
+                    ));
+                    text.push('\n');
+                }
+            }
+            Wait::Stopped { item } => {
+                if let Some(item) = state.item(item) {
+                    let output = failing_output(repo, &rest.snapshot, item);
+                    text.push_str(&report::checkpoint::stopped(
+                        state,
+                        item,
+                        output.as_deref(),
+                        style(&std::io::stdout()),
+                    ));
+                    text.push('\n');
+                }
+            }
+            _ => {}
+        }
+    }
+    text.push_str("Waiting for:\n");
+    for sentence in report::waits::sentences(state, &rest.waits) {
+        text.push_str("- ");
+        text.push_str(&sentence);
+        text.push('\n');
+    }
+    print(&text)?;
+    let person = |w: &Wait| {
+        matches!(
+            w,
+            Wait::Stopped { .. }
+                | Wait::Rewritten { .. }
+                | Wait::Budget { .. }
+                | Wait::BaseBroken
+                | Wait::Gate
+        )
+    };
+    let elsewhere = |w: &Wait| matches!(w, Wait::Elsewhere { .. });
+    Ok(if rest.waits.iter().any(person) {
+        Exit::PersonNeeded
+    } else if rest.waits.iter().any(elsewhere) {
+        Exit::Temporary
+    } else {
+        Exit::Done
+    })
+}
+
+/// After a decision was recorded: carries on, unless another process does so anyway.
+pub(super) fn carry_on(repo: &Repo, run: &str, driving: &Driving) -> anyhow::Result<Exit> {
+    match drive(repo, run, driving) {
+        Err(e) if e.is::<Held>() => {
+            print("Recorded; the process that works on the run goes on with it.\n")?;
+            Ok(Exit::Done)
+        }
+        other => other,
+    }
+}
+
+/// Ctrl-C and SIGTERM: the first ends the agents and keeps their work; at a question it ends us.
+struct Interrupt {
+    cancel: Cancel,
+    asking: Arc<AtomicBool>,
+}
+
+impl Interrupt {
+    fn listen() -> anyhow::Result<Self> {
+        let (canceller, cancel): (Canceller, Cancel) = Canceller::new();
+        let asking = Arc::new(AtomicBool::new(false));
+        let seen = asking.clone();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let (ready, is_ready) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            runtime.block_on(async move {
+                use tokio::signal::unix::{SignalKind, signal};
+                let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+                let _ = ready.send(());
+                let (Ok(mut int), Ok(mut term)) = signals else { return };
+                let mut times = 0;
+                loop {
+                    tokio::select! { _ = int.recv() => {}, _ = term.recv() => {} }
+                    times += 1;
+                    canceller.cancel();
+                    // Nothing is lost by ending here: the ledger has all that was decided.
+                    if seen.load(Ordering::SeqCst) || times > 2 {
+                        std::process::exit(Exit::Interrupted as i32);
+                    }
+                    if times == 1 {
+                        eprint("\nEnding the agents and keeping their work; once more does not wait.\n");
+                    }
+                }
+            });
+        });
+        // From here on no signal ends us in the middle of an effect.
+        let _ = is_ready.recv();
+        Ok(Self { cancel, asking })
+    }
+
+    fn while_asking<T>(&self, ask: impl FnOnce() -> T) -> T {
+        self.asking.store(true, Ordering::SeqCst);
+        let answer = ask();
+        self.asking.store(false, Ordering::SeqCst);
+        answer
+    }
+}

@@ -1,0 +1,185 @@
+//! The subcommands, one file each, and what they share: arguments, errors, exit codes.
+
+mod cli;
+mod context;
+mod decide;
+mod demo;
+mod drive;
+mod init;
+mod log;
+mod plan;
+mod show;
+mod start;
+mod status;
+mod terminal;
+
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::driver::home::Held;
+use crate::git::GitError;
+use crate::ledger::LedgerError;
+use crate::plan::Diagnostics;
+use crate::run::transition::NotPossible;
+use cli::{Cli, Command};
+
+/// Exit codes of the command-line contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// All that can be done now is done.
+    Done = 0,
+    /// A person is needed.
+    PersonNeeded = 1,
+    /// Bad usage, plan or configuration; nothing was changed.
+    Usage = 2,
+    /// A defect of ours.
+    Defect = 70,
+    /// Temporary: run it again.
+    Temporary = 75,
+    /// Interrupted.
+    Interrupted = 130,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// The command cannot be carried out as given; nothing was changed.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Usage(pub String);
+
+/// Makes a [`Usage`] error.
+macro_rules! usage {
+    ($($arg:tt)*) => { $crate::commands::Usage(format!($($arg)*)) };
+}
+use usage;
+
+/// The program: parses the arguments, runs the command, prints what went wrong.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(e) => {
+            let _ = e.print();
+            return if e.use_stderr() {
+                Exit::Usage
+            } else {
+                Exit::Done
+            }
+            .into();
+        }
+    };
+    trace();
+    match run(cli) {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            say_error(&error);
+            classify(&error).into()
+        }
+    }
+}
+
+fn trace() {
+    // Only when asked for: setting up a subscriber costs every start of the program.
+    if std::env::var_os("PERTASK_LOG").is_some() {
+        tracing_subscriber::fmt()
+            .with_env_filter(tracing_subscriber::EnvFilter::from_env("PERTASK_LOG"))
+            .with_writer(std::io::stderr)
+            .init();
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<Exit> {
+    if cli.command.changes_something() && std::env::var_os("PERTASK_ATTEMPT").is_some() {
+        return Err(usage!(
+            "this is an attempt of a run (PERTASK_ATTEMPT is set): commands that change something are for people, outside of it"
+        )
+        .into());
+    }
+    match cli.command {
+        Command::Init(args) => init::run(&args),
+        Command::Plan(args) => plan::run(&args),
+        Command::Start(args) => start::run(&args),
+        Command::Continue(args) => drive::run(&args),
+        Command::Status(args) => status::run(&args),
+        Command::Show(args) => show::run(&args),
+        Command::Approve(args) => decide::approve(&args),
+        Command::Revise(args) => decide::revise(&args),
+        Command::Retry(args) => decide::retry(&args),
+        Command::Skip(args) => decide::skip(&args),
+        Command::Abort(args) => decide::abort(&args),
+        Command::Log(args) => log::run(&args),
+        Command::Demo(args) => demo::run(&args),
+        Command::DemoAgent => demo::agent(),
+    }
+}
+
+/// Prints to stdout; a reader that went away (`| head`) ends the program quietly.
+fn print(text: &str) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        other => Ok(other?),
+    }
+}
+
+fn say_error(error: &anyhow::Error) {
+    let mut err = std::io::stderr().lock();
+    if let Some(diagnostics) = error.downcast_ref::<Diagnostics>() {
+        let text = diagnostics.render(terminal::colour(&std::io::stderr()));
+        let _ = writeln!(err, "{}", text.trim_end());
+        return;
+    }
+    let mut text = String::new();
+    for cause in error.chain() {
+        let cause = cause.to_string();
+        if text.ends_with(&cause) {
+            continue;
+        }
+        if !text.is_empty() {
+            text.push_str(": ");
+        }
+        text.push_str(&cause);
+    }
+    let _ = writeln!(err, "git-pertask: {text}");
+}
+
+fn classify(error: &anyhow::Error) -> Exit {
+    for cause in error.chain() {
+        if cause.is::<Usage>() || cause.is::<NotPossible>() || cause.is::<Diagnostics>() {
+            return Exit::Usage;
+        }
+        if cause.is::<Held>() {
+            return Exit::Temporary;
+        }
+        if let Some(git) = cause.downcast_ref::<GitError>() {
+            return match git {
+                GitError::NotARepository(_)
+                | GitError::Bare(_)
+                | GitError::Unsupported(_)
+                | GitError::NoCommits
+                | GitError::NoIdentity => Exit::Usage,
+                _ => Exit::Temporary,
+            };
+        }
+        if let Some(ledger) = cause.downcast_ref::<LedgerError>() {
+            match ledger {
+                LedgerError::Unknown(_) | LedgerError::Newer { .. } => return Exit::Usage,
+                LedgerError::Raced(_) => return Exit::Temporary,
+                LedgerError::Damaged { .. } => return Exit::PersonNeeded,
+                LedgerError::Git(_) => {}
+            }
+        }
+        if cause.is::<std::io::Error>() {
+            return Exit::Temporary;
+        }
+    }
+    Exit::Defect
+}

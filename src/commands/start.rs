@@ -1,0 +1,211 @@
+//! `git pertask start`.
+
+use std::ffi::OsStr;
+use std::io::Write as _;
+
+use anyhow::Context as _;
+use jiff::Timestamp;
+
+use super::cli::StartArgs;
+use super::context::{self, Prepared};
+use super::{Exit, drive, plan as show_plan, print, usage};
+use crate::attempt::process;
+use crate::driver::home::RunLock;
+use crate::forge;
+use crate::git::Repo;
+use crate::ledger::{Ledger, LedgerError};
+use crate::plan::{Mode, Plan, Sandbox};
+use crate::run::transition;
+
+/// `git pertask start`.
+pub(super) fn run(args: &StartArgs) -> anyhow::Result<Exit> {
+    let repo = context::repository()?;
+    let by = repo.identity()?;
+    let prepared = context::prepare(&repo, &args.plan, &args.settings)?;
+    let (run, number) = name_of_run(&repo, &args.plan)?;
+    no_collision(&repo, &run)?;
+    agents_are_there(&prepared, &repo)?;
+    forge::open(prepared.config.forge, &repo).map_err(|e| usage!("{e}"))?;
+    if args.dry_run {
+        print(&show_plan::text(
+            &prepared,
+            drive::style(&std::io::stdout()),
+        ))?;
+        print(&format!("\nThis would start the run {run}.\n"))?;
+        return Ok(Exit::Done);
+    }
+    // Taken before the run is there, so that nobody continues it under our hands.
+    let lock = RunLock::take(&repo, &run)?;
+    let Prepared {
+        base,
+        config,
+        loaded,
+        choice,
+        warnings,
+    } = prepared;
+    say_before(
+        &run,
+        &loaded.plan,
+        &choice,
+        &base.commit,
+        config.sandbox,
+        &warnings,
+        &loaded.warnings,
+    );
+    let now = Timestamp::now();
+    let state = transition::start(transition::Start {
+        run: &run,
+        number,
+        plan: &loaded.plan,
+        config: &config,
+        mode: (choice.mode, choice.reason.clone()),
+        base,
+        by: by.clone(),
+        at: now,
+    });
+    let message = format!(
+        "Run {run} of plan {} starts\n\n{}",
+        args.plan, choice.reason
+    );
+    match Ledger::of(&repo, &run).create(state, &loaded.plan, &config, &message, &by, now) {
+        Ok(_) => {}
+        Err(LedgerError::Raced(_)) => {
+            return Err(LedgerError::Raced(run.clone()))
+                .with_context(|| format!("another process has just started {run}; go on with it: git pertask continue {run}"));
+        }
+        Err(e) => return Err(e.into()),
+    }
+    drop(lock);
+    drive::drive(&repo, &run, &args.driving)
+}
+
+/// The name for the next run of this plan.
+fn name_of_run(repo: &Repo, plan: &str) -> anyhow::Result<(String, u32)> {
+    let runs = context::all_runs(repo)?;
+    if let Some((run, _)) = runs
+        .iter()
+        .find(|(_, s)| s.state.plan == plan && s.state.end.is_none())
+    {
+        return Err(usage!(
+            "run {run} of plan {plan} is not finished; go on with it: git pertask continue {run} (or end it: git pertask abort {run})"
+        )
+        .into());
+    }
+    let earlier = runs
+        .iter()
+        .filter(|(_, s)| s.state.plan == plan)
+        .map(|(_, s)| s.state.number)
+        .max();
+    let mut number = earlier.map_or(1, |n| n + 1);
+    loop {
+        let name = if number == 1 {
+            plan.to_owned()
+        } else {
+            format!("{plan}-{number}")
+        };
+        // A plan may itself be named like the second run of another.
+        if runs.iter().all(|(run, _)| *run != name) {
+            return Ok((name, number));
+        }
+        number += 1;
+    }
+}
+
+fn no_collision(repo: &Repo, run: &str) -> anyhow::Result<()> {
+    for branch in ["pertask".to_owned(), format!("pertask/{run}")] {
+        if repo.target(&format!("refs/heads/{branch}"))?.is_some() {
+            return Err(usage!(
+                "a branch named {branch} is in the way of the branches pertask/{run}/…; rename it: git branch -m {branch} {}-old",
+                branch.replace('/', "-")
+            )
+            .into());
+        }
+    }
+    let left = repo.refs_below(&format!("refs/heads/pertask/{run}/"))?;
+    if let Some((name, _)) = left.first() {
+        return Err(usage!(
+            "{} is there from an earlier run named {run} whose ledger is gone; look at it, then rename or delete the branches pertask/{run}/…",
+            name.trim_start_matches("refs/heads/")
+        )
+        .into());
+    }
+    Ok(())
+}
+
+/// Every agent the plan will ask must be a program that can be started.
+fn agents_are_there(prepared: &Prepared, repo: &Repo) -> anyhow::Result<()> {
+    let config = &prepared.config;
+    let mut names = vec![config.agent.clone()];
+    if prepared.choice.mode == Mode::PerTask {
+        names.extend(
+            prepared
+                .loaded
+                .plan
+                .tasks
+                .iter()
+                .filter_map(|t| t.agent.clone()),
+        );
+    }
+    names.sort();
+    names.dedup();
+    let path = std::env::var_os("PATH");
+    for name in names {
+        let Some(agent) = config.agents.get(&name) else {
+            return Err(usage!("the configuration has no agent named {name}").into());
+        };
+        let Some(program) = agent.command.first() else {
+            return Err(usage!("the agent {name} has no command").into());
+        };
+        if let Err(e) = process::find_program(OsStr::new(program), path.as_deref(), repo.workdir())
+        {
+            return Err(usage!(
+                "the agent {name} cannot be started: {e}; install it, or name another with --agent or in .pertask/config.toml"
+            )
+            .into());
+        }
+    }
+    Ok(())
+}
+
+fn say_before(
+    run: &str,
+    plan: &Plan,
+    choice: &crate::plan::mode::Choice,
+    commit: &str,
+    sandbox: Sandbox,
+    warnings: &[String],
+    doubts: &crate::plan::Diagnostics,
+) {
+    let mut err = std::io::stderr().lock();
+    if !doubts.is_empty() {
+        let _ = writeln!(
+            err,
+            "{}",
+            doubts
+                .render(super::terminal::colour(&std::io::stderr()))
+                .trim_end()
+        );
+    }
+    for warning in warnings {
+        let _ = writeln!(err, "warning: {warning}");
+    }
+    let mode = match choice.mode {
+        Mode::Batch => "batch mode",
+        Mode::PerTask => "per-task mode",
+    };
+    let _ = writeln!(
+        err,
+        "Run {run}: {} tasks in {mode} ({}), from {}",
+        plan.tasks.len(),
+        choice.reason,
+        transition::short(commit)
+    );
+    let why = match sandbox {
+        Sandbox::Off => "as the configuration asks",
+        _ => "this version cannot confine them yet",
+    };
+    let _ = writeln!(
+        err,
+        "note: agents and checks run unconfined ({why}): they can read and change whatever you can, beyond their workspace"
+    );
+}

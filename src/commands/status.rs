@@ -1,0 +1,51 @@
+//! `git pertask status`.
+
+use jiff::Timestamp;
+
+use super::cli::StatusArgs;
+use super::{Exit, context, drive, print};
+use crate::driver::home;
+use crate::git::Repo;
+use crate::ledger::Ledger;
+use crate::report;
+use crate::run::decide::{Facts, Wait, decide};
+use crate::run::state::{Phase, State};
+
+/// `git pertask status`.
+pub(super) fn run(args: &StatusArgs) -> anyhow::Result<Exit> {
+    let repo = context::repository()?;
+    let run = context::run_named(&repo, args.run.as_deref())?;
+    let state = Ledger::of(&repo, &run).read()?.state;
+    let waits = waits(&repo, &state);
+    let now = Timestamp::now();
+    if args.json {
+        let json = report::status::json(&state, &waits, now);
+        print(&format!("{}\n", serde_json::to_string_pretty(&json)?))?;
+    } else {
+        print(&report::status::text(
+            &state,
+            &waits,
+            now,
+            drive::style(&std::io::stdout()),
+        ))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// What the run waits for, as far as the ledger alone says; refs are not looked at.
+pub(super) fn waits(_repo: &Repo, state: &State) -> Vec<Wait> {
+    let mut facts = Facts {
+        now: Timestamp::now(),
+        base_built: true,
+        gate_seen: true,
+        ..Facts::default()
+    };
+    for item in &state.items {
+        if let Phase::Running { claim } = &item.phase
+            && home::is_gone(&claim.holder)
+        {
+            facts.gone.insert(claim.id.clone());
+        }
+    }
+    decide(state, &facts).waits
+}
