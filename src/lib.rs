@@ -6,7 +6,7 @@
 //! |---|---|
 //! | [`effect`] | the one place every lasting effect goes through, numbered |
 //! | [`plan`] | what the job is: plan, tasks, order, mode, template; pure |
-//! | [`prompt`] | what an agent is told: templates a project may replace; pure |
+//! | [`facts`] | what source code says: API, names, diagnostics; pure |
 //! | [`rules`] | P0 rules on syntax trees; pure |
 //! | [`run`] | the run's state and `decide`; pure, no I/O, no clock of its own |
 //! | [`report`] | terminal and Markdown: views of the state; pure |
@@ -20,13 +20,7 @@
 //! | [`commands`] | one file per subcommand |
 
 pub mod attempt;
-pub mod commands;
-pub mod demo;
-pub mod driver;
-pub mod effect;
-pub mod forge;
-pub mod git;
-pub mod ledger;
+pub mod facts;
 pub mod plan;
 pub mod prompt;
 pub mod publish;
