@@ -104,8 +104,8 @@ pub trait Guard<'t> {
     fn know(&mut self, expr: At<'t>, index: usize) -> Know;
     /// A call, selector or identifier is evaluated.
     fn reached(&mut self, node: At<'t>, state: &mut State);
-    /// The function returns these values (none for a bare return).
-    fn returned(&mut self, _values: &[Know], _state: &State) {}
+    /// The function returns these values (none for a bare return), of which this is known.
+    fn returned(&mut self, _values: &[At<'t>], _knows: &[Know], _state: &State) {}
     /// The body of a loop has run and the loop goes on.
     fn goes_on(&mut self, _loop_node: Node<'t>, _state: &State) {}
 }
@@ -156,13 +156,33 @@ impl<'p, 't, G: Guard<'t>> Flow<'p, 't, G> {
         };
         let end = flow.statements(body, Some(state));
         if let Some(end) = &end {
-            flow.guard.returned(&[], end);
+            flow.guard.returned(&[], &[], end);
         }
         // A literal can only use variables declared before it, so the last comes first.
         while let Some((_, pending)) = flow.pending.pop_last() {
             flow.closure(pending.literal, pending.used.unwrap_or(pending.created));
         }
         end
+    }
+
+    /// Walks one loop by itself, nothing being known where it starts.
+    pub fn run_loop(package: &'p Package<'t>, repeat: At<'t>, guard: &'p mut G) {
+        let mut flow = Self {
+            package,
+            file: repeat.file,
+            guard,
+            targets: Vec::new(),
+            pending: BTreeMap::new(),
+            results: Vec::new(),
+            closures: 1,
+        };
+        let label = repeat
+            .node
+            .parent()
+            .filter(|parent| parent.kind() == "labeled_statement")
+            .and_then(|parent| parent.child_by_field_name("label"))
+            .map(|label| flow.text(label));
+        flow.statement(repeat.node, State::default(), label);
     }
 
     fn at(&self, node: Node<'t>) -> At<'t> {
@@ -273,7 +293,8 @@ impl<'p, 't, G: Guard<'t>> Flow<'p, 't, G> {
                             .map(|id| state.vars.get(id).copied().unwrap_or_default())
                             .collect();
                     }
-                    self.guard.returned(&knows, &state);
+                    let values: Vec<At<'t>> = values.into_iter().map(|v| self.at(v)).collect();
+                    self.guard.returned(&values, &knows, &state);
                 }
                 None
             }
