@@ -17,10 +17,12 @@ const ROUNDS: usize = 6;
 
 pub(super) fn check(report: &mut Report<'_, '_>, context: &Context) {
     let package = report.package;
-    let uses = package
-        .files
-        .iter()
-        .any(|file| file.imports.values().chain(&file.dot_imports).any(|path| is_errgroup(path)));
+    let uses = package.files.iter().any(|file| {
+        file.imports
+            .values()
+            .chain(&file.dot_imports)
+            .any(|path| is_errgroup(path))
+    });
     if !uses {
         return;
     }
@@ -57,7 +59,10 @@ pub(super) fn check(report: &mut Report<'_, '_>, context: &Context) {
             );
         }
     }
-    if context.go_version.is_some_and(|version| version < PER_ITERATION) {
+    if context
+        .go_version
+        .is_some_and(|version| version < PER_ITERATION)
+    {
         let calls: Vec<At<'_>> = watch.starts.values().copied().collect();
         for call in calls {
             for (use_, name) in captured(package, call) {
@@ -122,7 +127,10 @@ impl<'p, 't> Watch<'p, 't> {
                 let at = At { file: index, node };
                 if let Some((operand, "SetLimit")) = watch.method(at)
                     && let Some(key) = watch.group(operand)
-                    && matches!(watch.keys.iter().find(|(_, k)| **k == key), Some((Key::Field(_), _)))
+                    && matches!(
+                        watch.keys.iter().find(|(_, k)| **k == key),
+                        Some((Key::Field(_), _))
+                    )
                 {
                     watch.limited_fields.insert(key);
                 }
@@ -133,7 +141,11 @@ impl<'p, 't> Watch<'p, 't> {
     }
 
     fn summaries(&self) -> Summaries {
-        [self.parameters.clone(), self.results.clone(), self.exits.clone()]
+        [
+            self.parameters.clone(),
+            self.results.clone(),
+            self.exits.clone(),
+        ]
     }
 
     fn start_round(&mut self) {
@@ -145,10 +157,17 @@ impl<'p, 't> Watch<'p, 't> {
 
     fn parameter_names(&self, func: usize) -> Vec<At<'t>> {
         let at = self.package.funcs[func].at;
-        let list = at.node.child_by_field_name("parameters").map(children).unwrap_or_default();
+        let list = at
+            .node
+            .child_by_field_name("parameters")
+            .map(children)
+            .unwrap_or_default();
         list.into_iter()
             .flat_map(|parameter| crate::facts::syntax::fields(parameter, "name"))
-            .map(|node| At { file: at.file, node })
+            .map(|node| At {
+                file: at.file,
+                node,
+            })
             .collect()
     }
 
@@ -167,7 +186,11 @@ impl<'p, 't> Watch<'p, 't> {
 
     fn leave(&mut self, func: usize) {
         let returns = std::mem::take(&mut self.returns);
-        let width = returns.iter().map(|(values, _)| values.len()).max().unwrap_or(0);
+        let width = returns
+            .iter()
+            .map(|(values, _)| values.len())
+            .max()
+            .unwrap_or(0);
         for position in 0..width {
             let limited = returns
                 .iter()
@@ -194,7 +217,13 @@ impl<'p, 't> Watch<'p, 't> {
         }
         let source = self.package.files[call.file].text;
         let name = text(function.child_by_field_name("field")?, source);
-        Some((At { file: call.file, node: function.child_by_field_name("operand")? }, name))
+        Some((
+            At {
+                file: call.file,
+                node: function.child_by_field_name("operand")?,
+            },
+            name,
+        ))
     }
 
     /// Whether a type is `errgroup.Group`, or a struct of this package that embeds it.
@@ -206,9 +235,10 @@ impl<'p, 't> Watch<'p, 't> {
             self.package.method(local, "Go").is_none()
                 && self.package.struct_fields(local).into_iter().any(|field| {
                     field.embedded
-                        && self.package.foreign_name(field.ty).is_some_and(|(path, name)| {
-                            is_errgroup(path) && name == "Group"
-                        })
+                        && self
+                            .package
+                            .foreign_name(field.ty)
+                            .is_some_and(|(path, name)| is_errgroup(path) && name == "Group")
                 })
         })
     }
@@ -217,7 +247,9 @@ impl<'p, 't> Watch<'p, 't> {
         if let Some(ty) = self.package.type_of(expr) {
             return self.is_group_type(ty);
         }
-        let Some(decl) = self.package.decl(expr) else { return false };
+        let Some(decl) = self.package.decl(expr) else {
+            return false;
+        };
         self.package.decl_data(decl).values.iter().any(|value| {
             value.index == 0
                 && value.expr.kind() == "call_expression"
@@ -231,7 +263,10 @@ impl<'p, 't> Watch<'p, 't> {
     /// The number of the group an expression means.
     fn group(&mut self, expr: At<'t>) -> Option<usize> {
         let mut expr = expr;
-        while matches!(expr.node.kind(), "unary_expression" | "parenthesized_expression") {
+        while matches!(
+            expr.node.kind(),
+            "unary_expression" | "parenthesized_expression"
+        ) {
             expr.node = children(expr.node).into_iter().last()?;
         }
         let source = self.package.files[expr.file].text;
@@ -246,13 +281,19 @@ impl<'p, 't> Watch<'p, 't> {
                     if value.expr.kind() != "selector_expression" {
                         return None;
                     }
-                    let value = At { file: decl.0, node: value.expr };
+                    let value = At {
+                        file: decl.0,
+                        node: value.expr,
+                    };
                     return self.group(value);
                 }
                 if let [value] = self.package.decl_data(decl).values.as_slice()
                     && matches!(value.expr.kind(), "selector_expression" | "identifier")
                 {
-                    let value = At { file: decl.0, node: value.expr };
+                    let value = At {
+                        file: decl.0,
+                        node: value.expr,
+                    };
                     if let Some(same) = self.group(value) {
                         return Some(same);
                     }
@@ -262,15 +303,26 @@ impl<'p, 't> Watch<'p, 't> {
             "selector_expression" => {
                 let name = text(expr.node.child_by_field_name("field")?, source);
                 let operand = expr.node.child_by_field_name("operand")?;
-                if name == "Group" && self.is_group(At { file: expr.file, node: operand }) {
-                    return self.group(At { file: expr.file, node: operand });
+                if name == "Group"
+                    && self.is_group(At {
+                        file: expr.file,
+                        node: operand,
+                    })
+                {
+                    return self.group(At {
+                        file: expr.file,
+                        node: operand,
+                    });
                 }
                 if !self.is_group(expr) {
                     return None;
                 }
                 let owner = self
                     .package
-                    .type_of(At { file: expr.file, node: operand })
+                    .type_of(At {
+                        file: expr.file,
+                        node: operand,
+                    })
                     .and_then(|ty| self.package.local_name(ty))
                     .unwrap_or_default();
                 Key::Field(format!("{owner}.{name}"))
@@ -311,16 +363,26 @@ impl<'t> Guard<'t> for Watch<'_, 't> {
             return;
         }
         let place = (at.file, at.node.start_byte());
-        let arguments =
-            at.node.child_by_field_name("arguments").map(children).unwrap_or_default();
+        let arguments = at
+            .node
+            .child_by_field_name("arguments")
+            .map(children)
+            .unwrap_or_default();
         if let Some((operand, name)) = self.method(at)
             && matches!(name, "SetLimit" | "Go" | "TryGo")
             && let Some(key) = self.group(operand)
         {
             if name == "SetLimit" {
-                let bound = arguments
-                    .first()
-                    .and_then(|bound| constant(self.package, At { file: at.file, node: *bound }, 8));
+                let bound = arguments.first().and_then(|bound| {
+                    constant(
+                        self.package,
+                        At {
+                            file: at.file,
+                            node: *bound,
+                        },
+                        8,
+                    )
+                });
                 if bound.is_some_and(|bound| bound <= 0) {
                     self.bad_limits.insert(place, at);
                 }
@@ -335,11 +397,18 @@ impl<'t> Guard<'t> for Watch<'_, 't> {
         }
         if let Callee::Func(func) = self.package.callee(at) {
             for (position, argument) in arguments.iter().enumerate() {
-                let argument = At { file: at.file, node: *argument };
-                let Some(key) = self.group(argument) else { continue };
+                let argument = At {
+                    file: at.file,
+                    node: *argument,
+                };
+                let Some(key) = self.group(argument) else {
+                    continue;
+                };
                 let mut bare = argument;
                 while bare.node.kind() == "unary_expression" {
-                    let Some(inner) = children(bare.node).into_iter().last() else { break };
+                    let Some(inner) = children(bare.node).into_iter().last() else {
+                        break;
+                    };
                     bare.node = inner;
                 }
                 let limited = self.is_limited(bare, key, state);
@@ -355,7 +424,10 @@ impl<'t> Guard<'t> for Watch<'_, 't> {
     fn returned(&mut self, values: &[At<'t>], _knows: &[Know], state: &State) {
         let limited = values
             .iter()
-            .map(|at| self.group(*at).is_some_and(|key| self.is_limited(*at, key, state)))
+            .map(|at| {
+                self.group(*at)
+                    .is_some_and(|key| self.is_limited(*at, key, state))
+            })
             .collect();
         self.returns.push((limited, state.clone()));
     }
@@ -365,10 +437,15 @@ impl<'t> Guard<'t> for Watch<'_, 't> {
 pub(super) fn constant(package: &Package<'_>, expr: At<'_>, follow: usize) -> Option<i64> {
     let follow = follow.checked_sub(1)?;
     let source = package.files[expr.file].text;
-    let inner = |node| At { file: expr.file, node };
+    let inner = |node| At {
+        file: expr.file,
+        node,
+    };
     match expr.node.kind() {
         "int_literal" => {
-            let digits = text(expr.node, source).replace('_', "").to_ascii_lowercase();
+            let digits = text(expr.node, source)
+                .replace('_', "")
+                .to_ascii_lowercase();
             if let Some(hex) = digits.strip_prefix("0x") {
                 i64::from_str_radix(hex, 16).ok()
             } else {
@@ -379,8 +456,11 @@ pub(super) fn constant(package: &Package<'_>, expr: At<'_>, follow: usize) -> Op
             constant(package, inner(*children(expr.node).first()?), follow)
         }
         "unary_expression" => {
-            let value =
-                constant(package, inner(expr.node.child_by_field_name("operand")?), follow)?;
+            let value = constant(
+                package,
+                inner(expr.node.child_by_field_name("operand")?),
+                follow,
+            )?;
             match text(expr.node.child_by_field_name("operator")?, source) {
                 "-" => value.checked_neg(),
                 "+" => Some(value),
@@ -388,8 +468,16 @@ pub(super) fn constant(package: &Package<'_>, expr: At<'_>, follow: usize) -> Op
             }
         }
         "binary_expression" => {
-            let left = constant(package, inner(expr.node.child_by_field_name("left")?), follow)?;
-            let right = constant(package, inner(expr.node.child_by_field_name("right")?), follow)?;
+            let left = constant(
+                package,
+                inner(expr.node.child_by_field_name("left")?),
+                follow,
+            )?;
+            let right = constant(
+                package,
+                inner(expr.node.child_by_field_name("right")?),
+                follow,
+            )?;
             match text(expr.node.child_by_field_name("operator")?, source) {
                 "+" => left.checked_add(right),
                 "-" => left.checked_sub(right),
@@ -401,11 +489,20 @@ pub(super) fn constant(package: &Package<'_>, expr: At<'_>, follow: usize) -> Op
         "identifier" => {
             let decl = package.decl(expr)?;
             let data = package.decl_data(decl);
-            let [value] = data.values.as_slice() else { return None };
+            let [value] = data.values.as_slice() else {
+                return None;
+            };
             if !data.steps.is_empty() {
                 return None;
             }
-            constant(package, At { file: decl.0, node: value.expr }, follow)
+            constant(
+                package,
+                At {
+                    file: decl.0,
+                    node: value.expr,
+                },
+                follow,
+            )
         }
         _ => None,
     }
@@ -417,9 +514,13 @@ fn captured<'t>(package: &Package<'t>, call: At<'t>) -> Vec<(At<'t>, &'t str)> {
         .node
         .child_by_field_name("arguments")
         .and_then(|arguments| children(arguments).into_iter().next());
-    let Some(argument) = argument else { return Vec::new() };
-    let Callee::Literal(literal) = package.function_value(At { file: call.file, node: argument })
-    else {
+    let Some(argument) = argument else {
+        return Vec::new();
+    };
+    let Callee::Literal(literal) = package.function_value(At {
+        file: call.file,
+        node: argument,
+    }) else {
         return Vec::new();
     };
     let mut seen = HashSet::new();
@@ -434,7 +535,13 @@ fn captured<'t>(package: &Package<'t>, call: At<'t>) -> Vec<(At<'t>, &'t str)> {
                 && matches!(decl.kind, DeclKind::Loop | DeclKind::LoopValue)
                 && seen.insert(id)
             {
-                found.push((At { file: literal.file, node }, decl.name));
+                found.push((
+                    At {
+                        file: literal.file,
+                        node,
+                    },
+                    decl.name,
+                ));
             }
         }
         true

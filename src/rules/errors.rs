@@ -46,7 +46,9 @@ type Found<'t> = Vec<(At<'t>, String)>;
 
 fn call_name<'t>(package: &Package<'t>, call: At<'t>) -> &'t str {
     let source = package.files[call.file].text;
-    call.node.child_by_field_name("function").map_or("", |f| last_part(f, source))
+    call.node
+        .child_by_field_name("function")
+        .map_or("", |f| last_part(f, source))
 }
 
 /// Errors that are given to `_`.
@@ -65,10 +67,16 @@ fn blanks<'t>(package: &Package<'t>, at: At<'t>, found: &mut Found<'t>) {
     let blank = |node: &Node<'t>| text(*node, source) == "_";
     if lefts.len() == rights.len() {
         for (left, right) in lefts.iter().zip(&rights) {
-            let value = At { file: at.file, node: *right };
+            let value = At {
+                file: at.file,
+                node: *right,
+            };
             if blank(left) && is_ignored_error(package, value) {
                 found.push((
-                    At { file: at.file, node: *left },
+                    At {
+                        file: at.file,
+                        node: *left,
+                    },
                     format!("the error `{}` is ignored", describe(package, value)),
                 ));
             }
@@ -79,7 +87,10 @@ fn blanks<'t>(package: &Package<'t>, at: At<'t>, found: &mut Found<'t>) {
     if call.kind() != "call_expression" {
         return;
     }
-    let call = At { file: at.file, node: *call };
+    let call = At {
+        file: at.file,
+        node: *call,
+    };
     let known = results(package, call);
     for (i, left) in lefts.iter().enumerate() {
         let last = i + 1 == lefts.len();
@@ -92,7 +103,10 @@ fn blanks<'t>(package: &Package<'t>, at: At<'t>, found: &mut Found<'t>) {
         };
         if blank(left) && is_error {
             found.push((
-                At { file: at.file, node: *left },
+                At {
+                    file: at.file,
+                    node: *left,
+                },
                 format!("the error of `{}` is ignored", call_name(package, call)),
             ));
         }
@@ -129,10 +143,16 @@ fn is_ignored_error<'t>(package: &Package<'t>, value: At<'t>) -> bool {
 
 /// Calls whose error is not even taken. Only what is certain: `defer` and `go` are left alone.
 fn dropped<'t>(package: &Package<'t>, at: At<'t>, found: &mut Found<'t>) {
-    let Some(call) = children(at.node).into_iter().find(|n| n.kind() == "call_expression") else {
+    let Some(call) = children(at.node)
+        .into_iter()
+        .find(|n| n.kind() == "call_expression")
+    else {
         return;
     };
-    let call = At { file: at.file, node: call };
+    let call = At {
+        file: at.file,
+        node: call,
+    };
     let name = call_name(package, call);
     if name == "Close" {
         return;
@@ -155,25 +175,49 @@ fn unwrapped_text<'t>(package: &Package<'t>, call: At<'t>, found: &mut Found<'t>
         .map(children)
         .unwrap_or_default()
         .into_iter()
-        .map(|node| At { file: call.file, node })
+        .map(|node| At {
+            file: call.file,
+            node,
+        })
         .collect();
     match package.callee(call) {
-        Callee::Package { path: "fmt", name: "Errorf" } => {
-            let Some((format, rest)) = arguments.split_first() else { return };
-            let Some(format) = literal(package, *format, 8) else { return };
+        Callee::Package {
+            path: "fmt",
+            name: "Errorf",
+        } => {
+            let Some((format, rest)) = arguments.split_first() else {
+                return;
+            };
+            let Some(format) = literal(package, *format, 8) else {
+                return;
+            };
             if wraps(&format) {
                 return;
             }
-            if rest.iter().any(|a| is_error(package, *a, 8) || is_error_text(package, *a)) {
-                found.push((call, "fmt.Errorf takes an error and does not wrap it with %w".into()));
+            if rest
+                .iter()
+                .any(|a| is_error(package, *a, 8) || is_error_text(package, *a))
+            {
+                found.push((
+                    call,
+                    "fmt.Errorf takes an error and does not wrap it with %w".into(),
+                ));
             }
         }
-        Callee::Package { path: "errors", name: "New" } => {
-            let Some(first) = arguments.first() else { return };
+        Callee::Package {
+            path: "errors",
+            name: "New",
+        } => {
+            let Some(first) = arguments.first() else {
+                return;
+            };
             let mut inner = Vec::new();
             walk(first.node, |node| {
                 if matches!(node.kind(), "call_expression" | "identifier") {
-                    inner.push(At { file: first.file, node });
+                    inner.push(At {
+                        file: first.file,
+                        node,
+                    });
                 }
                 true
             });
@@ -197,19 +241,42 @@ fn literal<'t>(package: &Package<'t>, expr: At<'t>, follow: usize) -> Option<Str
     let follow = follow.checked_sub(1)?;
     let side = |field: &str| {
         let node = expr.node.child_by_field_name(field)?;
-        literal(package, At { file: expr.file, node }, follow)
+        literal(
+            package,
+            At {
+                file: expr.file,
+                node,
+            },
+            follow,
+        )
     };
     match expr.node.kind() {
         "interpreted_string_literal" | "raw_string_literal" => Some(package.text(expr).to_owned()),
         "parenthesized_expression" => {
             let node = children(expr.node).into_iter().next()?;
-            literal(package, At { file: expr.file, node }, follow)
+            literal(
+                package,
+                At {
+                    file: expr.file,
+                    node,
+                },
+                follow,
+            )
         }
         "binary_expression" => Some(side("left")? + &side("right")?),
         "identifier" => {
             let decl = package.decl(expr)?;
-            let [value] = package.decl_data(decl).values.as_slice() else { return None };
-            literal(package, At { file: decl.0, node: value.expr }, follow)
+            let [value] = package.decl_data(decl).values.as_slice() else {
+                return None;
+            };
+            literal(
+                package,
+                At {
+                    file: decl.0,
+                    node: value.expr,
+                },
+                follow,
+            )
         }
         _ => None,
     }
@@ -220,7 +287,8 @@ fn wraps(format: &str) -> bool {
     let mut rest = format;
     while let Some(at) = rest.find('%') {
         rest = &rest[at + 1..];
-        let verb = rest.trim_start_matches(['+', '-', '#', ' ', '0', '[', ']', '.', '*'])
+        let verb = rest
+            .trim_start_matches(['+', '-', '#', ' ', '0', '[', ']', '.', '*'])
             .trim_start_matches(|c: char| c.is_ascii_digit() || matches!(c, '[' | ']' | '.' | '*'));
         match verb.chars().next() {
             Some('w') => return true,
@@ -234,7 +302,10 @@ fn wraps(format: &str) -> bool {
 /// `err.Error()`
 fn is_error_text<'t>(package: &Package<'t>, expr: At<'t>) -> bool {
     expr.node.kind() == "call_expression"
-        && expr.node.child_by_field_name("arguments").is_some_and(|a| children(a).is_empty())
+        && expr
+            .node
+            .child_by_field_name("arguments")
+            .is_some_and(|a| children(a).is_empty())
         && expr
             .node
             .child_by_field_name("function")
@@ -243,7 +314,9 @@ fn is_error_text<'t>(package: &Package<'t>, expr: At<'t>) -> bool {
 }
 
 fn is_error<'t>(package: &Package<'t>, expr: At<'t>, follow: usize) -> bool {
-    let Some(follow) = follow.checked_sub(1) else { return false };
+    let Some(follow) = follow.checked_sub(1) else {
+        return false;
+    };
     let source = package.files[expr.file].text;
     match expr.node.kind() {
         "identifier" => {
@@ -254,7 +327,10 @@ fn is_error<'t>(package: &Package<'t>, expr: At<'t>, follow: usize) -> bool {
                     return is_error_type(package, ty);
                 }
                 if let Some(value) = data.values.first() {
-                    let value_at = At { file: decl.0, node: value.expr };
+                    let value_at = At {
+                        file: decl.0,
+                        node: value.expr,
+                    };
                     if value.expr.kind() == "call_expression" {
                         return match results(package, value_at) {
                             Results::Signature(errors) => {
@@ -276,14 +352,27 @@ fn is_error<'t>(package: &Package<'t>, expr: At<'t>, follow: usize) -> bool {
             None => names_error(last_part(expr.node, source)),
         },
         "call_expression" => match package.callee(expr) {
-            Callee::Package { path: "errors", name: "New" | "Join" | "Unwrap" }
-            | Callee::Package { path: "fmt", name: "Errorf" } => true,
+            Callee::Package {
+                path: "errors",
+                name: "New" | "Join" | "Unwrap",
+            }
+            | Callee::Package {
+                path: "fmt",
+                name: "Errorf",
+            } => true,
             Callee::Foreign { name: "Err", .. } => true,
             _ => results(package, expr) == Results::Signature(vec![true]),
         },
-        "parenthesized_expression" => children(expr.node)
-            .first()
-            .is_some_and(|node| is_error(package, At { file: expr.file, node: *node }, follow)),
+        "parenthesized_expression" => children(expr.node).first().is_some_and(|node| {
+            is_error(
+                package,
+                At {
+                    file: expr.file,
+                    node: *node,
+                },
+                follow,
+            )
+        }),
         _ => false,
     }
 }
@@ -301,21 +390,47 @@ fn names_error(name: &str) -> bool {
 
 /// Methods of well-known interfaces, whose callers compare the error with what they know.
 const PASSES_ON: &[&str] = &[
-    "UnmarshalJSON", "MarshalJSON", "UnmarshalText", "MarshalText", "UnmarshalXML", "MarshalXML",
-    "UnmarshalYAML", "MarshalYAML", "Read", "Write", "Close", "Seek", "ReadFrom", "WriteTo",
-    "RoundTrip", "Scan", "Value",
+    "UnmarshalJSON",
+    "MarshalJSON",
+    "UnmarshalText",
+    "MarshalText",
+    "UnmarshalXML",
+    "MarshalXML",
+    "UnmarshalYAML",
+    "MarshalYAML",
+    "Read",
+    "Write",
+    "Close",
+    "Seek",
+    "ReadFrom",
+    "WriteTo",
+    "RoundTrip",
+    "Scan",
+    "Value",
 ];
 
 /// `return err` of an error that came straight from another package.
 fn bare_return<'t>(package: &Package<'t>, at: At<'t>, found: &mut Found<'t>) {
-    let Some(last) = children(at.node).first().and_then(|list| children(*list).into_iter().last())
+    let Some(last) = children(at.node)
+        .first()
+        .and_then(|list| children(*list).into_iter().last())
     else {
         return;
     };
-    let error = At { file: at.file, node: last };
-    let Some(decl) = package.decl(error) else { return };
-    let Some(function) = function_around(at.node) else { return };
-    let function = At { file: at.file, node: function };
+    let error = At {
+        file: at.file,
+        node: last,
+    };
+    let Some(decl) = package.decl(error) else {
+        return;
+    };
+    let Some(function) = function_around(at.node) else {
+        return;
+    };
+    let function = At {
+        file: at.file,
+        node: function,
+    };
     let returns_error = package
         .results(function)
         .and_then(|types| types.last().copied())
@@ -331,7 +446,10 @@ fn bare_return<'t>(package: &Package<'t>, at: At<'t>, found: &mut Found<'t>) {
         .filter(|value| value.expr.start_byte() < at.node.start_byte())
         .max_by_key(|value| value.expr.start_byte());
     let Some(value) = given else { return };
-    let from = At { file: decl.0, node: value.expr };
+    let from = At {
+        file: decl.0,
+        node: value.expr,
+    };
     if value.expr.kind() == "call_expression"
         && value.index + 1 == value.of
         && function_around(value.expr) == Some(function.node)
@@ -351,7 +469,10 @@ fn function_around(node: Node<'_>) -> Option<Node<'_>> {
     let mut node = node;
     loop {
         node = node.parent()?;
-        if matches!(node.kind(), "function_declaration" | "method_declaration" | "func_literal") {
+        if matches!(
+            node.kind(),
+            "function_declaration" | "method_declaration" | "func_literal"
+        ) {
             return Some(node);
         }
     }
@@ -360,7 +481,10 @@ fn function_around(node: Node<'_>) -> Option<Node<'_>> {
 /// Whether a function hands errors on as they are, or wraps them all in one `defer`.
 fn is_passed_on(package: &Package<'_>, function: At<'_>) -> bool {
     let source = package.files[function.file].text;
-    let name = function.node.child_by_field_name("name").map_or("", |n| text(n, source));
+    let name = function
+        .node
+        .child_by_field_name("name")
+        .map_or("", |n| text(n, source));
     if function.node.kind() == "method_declaration" && PASSES_ON.contains(&name) {
         return true;
     }
@@ -369,13 +493,21 @@ fn is_passed_on(package: &Package<'_>, function: At<'_>) -> bool {
         if node.kind() == "defer_statement" {
             walk(node, |inner| {
                 if inner.kind() == "assignment_statement" {
-                    let rights =
-                        inner.child_by_field_name("right").map(children).unwrap_or_default();
+                    let rights = inner
+                        .child_by_field_name("right")
+                        .map(children)
+                        .unwrap_or_default();
                     wraps_all |= rights.iter().any(|right| {
                         right.kind() == "call_expression"
                             && matches!(
-                                package.callee(At { file: function.file, node: *right }),
-                                Callee::Package { path: "fmt", name: "Errorf" }
+                                package.callee(At {
+                                    file: function.file,
+                                    node: *right
+                                }),
+                                Callee::Package {
+                                    path: "fmt",
+                                    name: "Errorf"
+                                }
                             )
                     });
                 }
@@ -394,7 +526,10 @@ fn is_from_elsewhere<'t>(package: &Package<'t>, call: At<'t>) -> bool {
         Callee::Package { path, name } => {
             let makes_errors = path == "fmt"
                 || path == "context"
-                || path.rsplit('/').next().is_some_and(|last| last.contains("err") || last == "status");
+                || path
+                    .rsplit('/')
+                    .next()
+                    .is_some_and(|last| last.contains("err") || last == "status");
             !makes_errors && !matches!(of(package, call), Results::NoError) && !name.is_empty()
         }
         Callee::Foreign { operand, ty, name } => {
@@ -421,22 +556,40 @@ fn of<'t>(package: &Package<'t>, call: At<'t>) -> Results {
 }
 
 fn made_elsewhere<'t>(package: &Package<'t>, expr: At<'t>, follow: usize) -> bool {
-    let Some(follow) = follow.checked_sub(1) else { return false };
+    let Some(follow) = follow.checked_sub(1) else {
+        return false;
+    };
     match expr.node.kind() {
         "call_expression" => match package.callee(expr) {
             Callee::Package { path, .. } => !path.ends_with("/errgroup") && path != "context",
-            Callee::Foreign { operand, ty: None, .. } => made_elsewhere(package, operand, follow),
+            Callee::Foreign {
+                operand, ty: None, ..
+            } => made_elsewhere(package, operand, follow),
             _ => false,
         },
         "identifier" => package.decl(expr).is_some_and(|decl| {
             package.decl_data(decl).values.first().is_some_and(|value| {
-                made_elsewhere(package, At { file: decl.0, node: value.expr }, follow)
+                made_elsewhere(
+                    package,
+                    At {
+                        file: decl.0,
+                        node: value.expr,
+                    },
+                    follow,
+                )
             })
         }),
         "selector_expression" => expr
             .node
             .child_by_field_name("operand")
-            .is_some_and(|node| package.import(At { file: expr.file, node }).is_some()),
+            .is_some_and(|node| {
+                package
+                    .import(At {
+                        file: expr.file,
+                        node,
+                    })
+                    .is_some()
+            }),
         _ => false,
     }
 }

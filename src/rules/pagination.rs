@@ -36,11 +36,7 @@ pub(super) fn check(report: &mut Report<'_, '_>) {
     }
 }
 
-fn judge<'t>(
-    package: &Package<'t>,
-    reach: &mut Reach<'_, 't>,
-    at: At<'t>,
-) -> Option<&'static str> {
+fn judge<'t>(package: &Package<'t>, reach: &mut Reach<'_, 't>, at: At<'t>) -> Option<&'static str> {
     let body = at.node.child_by_field_name("body")?;
     let head = children(at.node).into_iter().find(|child| *child != body);
     if head.is_some_and(|head| head.kind() == "range_clause") {
@@ -51,18 +47,28 @@ fn judge<'t>(
         other => other,
     };
     let pages = Pages::of(package, at, body, condition);
-    let asks = pages.calls.iter().any(|(call, _)| is_api_call(package, reach, *call));
+    let asks = pages
+        .calls
+        .iter()
+        .any(|(call, _)| is_api_call(package, reach, *call));
     if !asks {
         return None;
     }
-    let direct = pages.calls.iter().any(|(call, nested)| {
-        !nested && is_api_call(package, reach, *call)
-    });
+    let direct = pages
+        .calls
+        .iter()
+        .any(|(call, nested)| !nested && is_api_call(package, reach, *call));
     let over_pages = pages.evidence || (condition.is_none() && direct && !pages.waits);
     if !over_pages {
         return None;
     }
-    let mut bound = Bound { package, at, body, compared: false, unbounded: false };
+    let mut bound = Bound {
+        package,
+        at,
+        body,
+        compared: false,
+        unbounded: false,
+    };
     Flow::run_loop(package, at, &mut bound);
     if bound.unbounded {
         return Some(if bound.compared {
@@ -76,7 +82,9 @@ fn judge<'t>(
         && bound.is_only_bound(condition)
         && !leaves_early(package, at, body)
     {
-        return Some("this loop asks for every page up to the bound, and never stops at the last one");
+        return Some(
+            "this loop asks for every page up to the bound, and never stops at the last one",
+        );
     }
     None
 }
@@ -104,7 +112,9 @@ fn is_api_call<'t>(package: &Package<'t>, reach: &mut Reach<'_, 't>, call: At<'t
 }
 
 fn made_by_standard(package: &Package<'_>, expr: At<'_>, follow: usize) -> bool {
-    let Some(follow) = follow.checked_sub(1) else { return false };
+    let Some(follow) = follow.checked_sub(1) else {
+        return false;
+    };
     match expr.node.kind() {
         "identifier" => {
             if let Some(path) = package.import(expr) {
@@ -112,7 +122,14 @@ fn made_by_standard(package: &Package<'_>, expr: At<'_>, follow: usize) -> bool 
             }
             package.decl(expr).is_some_and(|decl| {
                 package.decl_data(decl).values.first().is_some_and(|value| {
-                    made_by_standard(package, At { file: decl.0, node: value.expr }, follow)
+                    made_by_standard(
+                        package,
+                        At {
+                            file: decl.0,
+                            node: value.expr,
+                        },
+                        follow,
+                    )
                 })
             })
         }
@@ -121,7 +138,14 @@ fn made_by_standard(package: &Package<'_>, expr: At<'_>, follow: usize) -> bool 
             .child_by_field_name("function")
             .or_else(|| expr.node.child_by_field_name("operand"))
             .is_some_and(|inner| {
-                made_by_standard(package, At { file: expr.file, node: inner }, follow)
+                made_by_standard(
+                    package,
+                    At {
+                        file: expr.file,
+                        node: inner,
+                    },
+                    follow,
+                )
             }),
     }
 }
@@ -137,12 +161,18 @@ struct Pages<'t> {
 impl<'t> Pages<'t> {
     fn of(package: &Package<'t>, at: At<'t>, body: Node<'t>, condition: Option<Node<'t>>) -> Self {
         let file = &package.files[at.file];
-        let mut pages = Self { calls: Vec::new(), evidence: false, waits: false };
+        let mut pages = Self {
+            calls: Vec::new(),
+            evidence: false,
+            waits: false,
+        };
         let nested: Vec<std::ops::Range<usize>> = {
             let mut ranges = Vec::new();
             walk(body, |node| {
                 if node.kind() == "for_statement"
-                    && !children(node).iter().any(|child| child.kind() == "range_clause")
+                    && !children(node)
+                        .iter()
+                        .any(|child| child.kind() == "range_clause")
                 {
                     ranges.push(node.byte_range());
                     return false;
@@ -156,7 +186,10 @@ impl<'t> Pages<'t> {
             pages.evidence |= says_more(condition, file.text);
         }
         walk(at.node, |node| {
-            let here = At { file: at.file, node };
+            let here = At {
+                file: at.file,
+                node,
+            };
             match node.kind() {
                 "call_expression" => {
                     pages.calls.push((here, is_nested(node)));
@@ -184,7 +217,10 @@ impl<'t> Pages<'t> {
                         if !names_page(last_part(left, file.text)) {
                             continue;
                         }
-                        let carried = match package.decl(At { file: at.file, node: left }) {
+                        let carried = match package.decl(At {
+                            file: at.file,
+                            node: left,
+                        }) {
                             Some(decl) => {
                                 let declared = package.decl_data(decl).node.start_byte();
                                 decl.0 != at.file || !body.byte_range().contains(&declared)
@@ -205,10 +241,23 @@ impl<'t> Pages<'t> {
 /// Whether a variable's name is one that carries a place in a list.
 fn names_page(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    ["token", "cursor", "page", "offset", "next", "marker", "continuation", "skip", "scroll"]
-        .iter()
-        .any(|word| name.contains(word))
-        || matches!(name.as_str(), "after" | "start" | "startat" | "since" | "more" | "hasmore")
+    [
+        "token",
+        "cursor",
+        "page",
+        "offset",
+        "next",
+        "marker",
+        "continuation",
+        "skip",
+        "scroll",
+    ]
+    .iter()
+    .any(|word| name.contains(word))
+        || matches!(
+            name.as_str(),
+            "after" | "start" | "startat" | "since" | "more" | "hasmore"
+        )
 }
 
 /// Whether a condition asks if there is another page.
@@ -218,8 +267,18 @@ fn says_more(condition: Node<'_>, source: &str) -> bool {
         if matches!(node.kind(), "identifier" | "field_identifier") {
             let name = text(node, source).to_ascii_lowercase();
             found |= [
-                "hasnext", "nextpage", "nexttoken", "nextcursor", "nextlink", "nexturl", "hasmore",
-                "morepages", "pagetoken", "cursor", "continuation", "lastpage",
+                "hasnext",
+                "nextpage",
+                "nexttoken",
+                "nextcursor",
+                "nextlink",
+                "nexturl",
+                "hasmore",
+                "morepages",
+                "pagetoken",
+                "cursor",
+                "continuation",
+                "lastpage",
             ]
             .iter()
             .any(|word| name.contains(word));
@@ -256,7 +315,10 @@ impl<'t> Guard<'t> for Bound<'_, 't> {
 
 impl<'t> Bound<'_, 't> {
     fn inner(&self, node: Node<'t>) -> At<'t> {
-        At { file: self.at.file, node }
+        At {
+            file: self.at.file,
+            node,
+        }
     }
 
     fn text(&self, node: Node<'t>) -> &'t str {
@@ -271,7 +333,9 @@ impl<'t> Bound<'_, 't> {
         let (Some(left), Some(right), Some(operator)) = (
             expr.node.child_by_field_name("left"),
             expr.node.child_by_field_name("right"),
-            expr.node.child_by_field_name("operator").map(|o| self.text(o)),
+            expr.node
+                .child_by_field_name("operator")
+                .map(|o| self.text(o)),
         ) else {
             return none;
         };
@@ -292,7 +356,10 @@ impl<'t> Bound<'_, 't> {
         if !self.is_fixed(self.inner(bound), 8) {
             return none;
         }
-        let below = Know { when_true: true, when_false: false };
+        let below = Know {
+            when_true: true,
+            when_false: false,
+        };
         match (operator, counter) {
             ("<" | "<=", true) | (">" | ">=", false) | ("!=", _) => below,
             (">" | ">=", true) | ("<" | "<=", false) | ("==", _) => below.negated(),
@@ -313,7 +380,13 @@ impl<'t> Bound<'_, 't> {
                 // Given a fixed value again in the loop, it counts nothing.
                 let reset = data.values.iter().any(|value| {
                     self.body.byte_range().contains(&value.expr.start_byte())
-                        && self.is_fixed(At { file: decl.0, node: value.expr }, 8)
+                        && self.is_fixed(
+                            At {
+                                file: decl.0,
+                                node: value.expr,
+                            },
+                            8,
+                        )
                 });
                 let mut steps = data
                     .steps
@@ -328,7 +401,9 @@ impl<'t> Bound<'_, 't> {
                 if self.text(function) != "len" {
                     return None;
                 }
-                let list = children(expr.child_by_field_name("arguments")?).into_iter().next()?;
+                let list = children(expr.child_by_field_name("arguments")?)
+                    .into_iter()
+                    .next()?;
                 let grows = self.assigned_in_loop(list);
                 let lasts = match self.package.decl(self.inner(list)) {
                     Some(decl) => self.outlives_turn(decl),
@@ -379,8 +454,10 @@ impl<'t> Bound<'_, 't> {
         let wanted = self.text(expr);
         let mut found = false;
         walk(self.at.node, |node| {
-            if matches!(node.kind(), "assignment_statement" | "short_var_declaration")
-                && let Some(left) = node.child_by_field_name("left")
+            if matches!(
+                node.kind(),
+                "assignment_statement" | "short_var_declaration"
+            ) && let Some(left) = node.child_by_field_name("left")
             {
                 found |= children(left).iter().any(|left| self.text(*left) == wanted);
             }
@@ -392,20 +469,28 @@ impl<'t> Bound<'_, 't> {
     /// Whether an expression is a bound that nothing outside the code decides: a constant, something
     /// made of constants, or a limit that is handed in and not changed by the loop.
     fn is_fixed(&self, expr: At<'t>, follow: usize) -> bool {
-        let Some(follow) = follow.checked_sub(1) else { return false };
+        let Some(follow) = follow.checked_sub(1) else {
+            return false;
+        };
         let node = expr.node;
         let source = self.package.files[expr.file].text;
-        let inner = |node| At { file: expr.file, node };
+        let inner = |node| At {
+            file: expr.file,
+            node,
+        };
         match node.kind() {
             "int_literal" | "float_literal" => true,
-            "parenthesized_expression" => {
-                children(node).first().is_some_and(|n| self.is_fixed(inner(*n), follow))
-            }
+            "parenthesized_expression" => children(node)
+                .first()
+                .is_some_and(|n| self.is_fixed(inner(*n), follow)),
             "binary_expression" => ["left", "right"].iter().all(|side| {
-                node.child_by_field_name(side).is_some_and(|n| self.is_fixed(inner(n), follow))
+                node.child_by_field_name(side)
+                    .is_some_and(|n| self.is_fixed(inner(n), follow))
             }),
             "identifier" => {
-                let Some(decl) = self.package.decl(expr) else { return false };
+                let Some(decl) = self.package.decl(expr) else {
+                    return false;
+                };
                 let data = self.package.decl_data(decl);
                 match data.kind {
                     DeclKind::Constant => true,
@@ -418,7 +503,10 @@ impl<'t> Bound<'_, 't> {
                             && data.values.iter().all(|value| {
                                 value.of == 1
                                     && self.is_fixed(
-                                        At { file: decl.0, node: value.expr },
+                                        At {
+                                            file: decl.0,
+                                            node: value.expr,
+                                        },
                                         follow,
                                     )
                             })
@@ -427,9 +515,10 @@ impl<'t> Bound<'_, 't> {
                 }
             }
             "selector_expression" => {
-                let (Some(operand), Some(field)) =
-                    (node.child_by_field_name("operand"), node.child_by_field_name("field"))
-                else {
+                let (Some(operand), Some(field)) = (
+                    node.child_by_field_name("operand"),
+                    node.child_by_field_name("field"),
+                ) else {
                     return false;
                 };
                 if self.package.import(inner(operand)).is_some() {
@@ -439,8 +528,10 @@ impl<'t> Bound<'_, 't> {
             }
             "call_expression" => {
                 let function = node.child_by_field_name("function");
-                let arguments =
-                    node.child_by_field_name("arguments").map(children).unwrap_or_default();
+                let arguments = node
+                    .child_by_field_name("arguments")
+                    .map(children)
+                    .unwrap_or_default();
                 let mut fixed = arguments.iter().map(|n| self.is_fixed(inner(*n), follow));
                 match function.map(|f| text(f, source)) {
                     // The smaller of a bound and something else is bounded.
@@ -457,20 +548,37 @@ impl<'t> Bound<'_, 't> {
 
     /// Whether a value came out of a call, e.g. a response, so that somebody else decides it.
     fn comes_from_call(&self, expr: At<'t>, follow: usize) -> bool {
-        let Some(follow) = follow.checked_sub(1) else { return true };
+        let Some(follow) = follow.checked_sub(1) else {
+            return true;
+        };
         match expr.node.kind() {
             "identifier" => self.package.decl(expr).is_some_and(|decl| {
                 let data = self.package.decl_data(decl);
                 data.values.iter().any(|value| {
-                    self.comes_from_call(At { file: decl.0, node: value.expr }, follow)
+                    self.comes_from_call(
+                        At {
+                            file: decl.0,
+                            node: value.expr,
+                        },
+                        follow,
+                    )
                 })
             }),
             "selector_expression" => expr.node.child_by_field_name("operand").is_some_and(|n| {
-                self.comes_from_call(At { file: expr.file, node: n }, follow)
+                self.comes_from_call(
+                    At {
+                        file: expr.file,
+                        node: n,
+                    },
+                    follow,
+                )
             }),
             "call_expression" => {
                 let source = self.package.files[expr.file].text;
-                let name = expr.node.child_by_field_name("function").map(|f| last_part(f, source));
+                let name = expr
+                    .node
+                    .child_by_field_name("function")
+                    .map(|f| last_part(f, source));
                 name.is_some_and(is_query_name)
                     || (expr.file == self.at.file
                         && self.body.byte_range().contains(&expr.node.start_byte()))
@@ -482,9 +590,9 @@ impl<'t> Bound<'_, 't> {
     /// Whether a loop's condition asks for nothing but the bound.
     fn is_only_bound(&self, condition: Node<'t>) -> bool {
         match condition.kind() {
-            "parenthesized_expression" => {
-                children(condition).first().is_some_and(|inner| self.is_only_bound(*inner))
-            }
+            "parenthesized_expression" => children(condition)
+                .first()
+                .is_some_and(|inner| self.is_only_bound(*inner)),
             _ => self.comparison(self.inner(condition)) != Know::default(),
         }
     }
@@ -492,7 +600,9 @@ impl<'t> Bound<'_, 't> {
 
 fn names_limit(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    ["max", "limit", "bound", "cap"].iter().any(|word| name.contains(word))
+    ["max", "limit", "bound", "cap"]
+        .iter()
+        .any(|word| name.contains(word))
 }
 
 /// Whether the loop can be left before its bound for another reason than an error.
@@ -502,7 +612,11 @@ fn leaves_early(package: &Package<'_>, at: At<'_>, body: Node<'_>) -> bool {
         .node
         .parent()
         .filter(|parent| parent.kind() == "labeled_statement")
-        .and_then(|parent| fields(parent, "label").first().map(|label| text(*label, source)));
+        .and_then(|parent| {
+            fields(parent, "label")
+                .first()
+                .map(|label| text(*label, source))
+        });
     let mut leaves = false;
     // How deep a plain `break` would leave something else is told by the innermost holder.
     let mut memo: HashMap<usize, bool> = HashMap::new();

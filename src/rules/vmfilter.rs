@@ -31,8 +31,15 @@ pub(super) fn check(report: &mut Report<'_, '_>) {
         let fields = filters.fields(handler);
         let place = handler_place(package, handler, invoke);
         if fields.is_empty() {
-            report.add(RULE, place, format!("handler {handler} has no VMFilter field"));
-        } else if !fields.iter().any(|field| filters.is_initialised(handler, field.name)) {
+            report.add(
+                RULE,
+                place,
+                format!("handler {handler} has no VMFilter field"),
+            );
+        } else if !fields
+            .iter()
+            .any(|field| filters.is_initialised(handler, field.name))
+        {
             let name = fields[0].name;
             report.add(
                 RULE,
@@ -104,7 +111,11 @@ fn sends<'t>(report: &mut Report<'_, 't>, filters: &Filters<'_, 't>) {
             continue;
         }
         for call in ignored_answers(package, filters, func.at) {
-            report.add(RULE, call, "the VMFilter is asked and its answer is ignored".to_owned());
+            report.add(
+                RULE,
+                call,
+                "the VMFilter is asked and its answer is ignored".to_owned(),
+            );
         }
     }
 }
@@ -127,7 +138,10 @@ fn open_functions(
             if open.contains_key(index) {
                 continue;
             }
-            if let Some(place) = places.iter().find(|p| !p.passed && open.contains_key(&p.by)) {
+            if let Some(place) = places
+                .iter()
+                .find(|p| !p.passed && open.contains_key(&p.by))
+            {
                 open.insert(*index, Some(place.line));
             }
         }
@@ -182,7 +196,10 @@ impl<'t> Guard<'t> for Watch<'_, 't> {
             return Know::default();
         }
         if self.filters.is_question(expr) {
-            return Know { when_true: false, when_false: true };
+            return Know {
+                when_true: false,
+                when_false: true,
+            };
         }
         match self.package.callee(expr) {
             Callee::Func(func) => {
@@ -202,7 +219,10 @@ impl<'t> Guard<'t> for Watch<'_, 't> {
                     if let Some(by) = self.func {
                         let source = self.package.files[at.file].text;
                         let (line, _) = position(source, at.node.start_byte());
-                        self.uses.entry(func).or_default().push(Use { by, passed, line });
+                        self.uses
+                            .entry(func)
+                            .or_default()
+                            .push(Use { by, passed, line });
                     }
                 } else if is_send(self.package, at) && !is_kept(at.node) {
                     self.record(at, passed);
@@ -211,9 +231,18 @@ impl<'t> Guard<'t> for Watch<'_, 't> {
             "call_expression" => {
                 // A call of a variable that holds `job.Send`.
                 if let Some(function) = at.node.child_by_field_name("function")
-                    && let Some(decl) = self.package.decl(At { file: at.file, node: function })
+                    && let Some(decl) = self.package.decl(At {
+                        file: at.file,
+                        node: function,
+                    })
                     && let [value] = self.package.decl_data(decl).values.as_slice()
-                    && is_send(self.package, At { file: decl.0, node: value.expr })
+                    && is_send(
+                        self.package,
+                        At {
+                            file: decl.0,
+                            node: value.expr,
+                        },
+                    )
                 {
                     self.record(at, passed);
                 }
@@ -233,22 +262,28 @@ fn is_send<'t>(package: &Package<'t>, at: At<'t>) -> bool {
         return false;
     }
     let source = package.files[at.file].text;
-    let (Some(operand), Some(field)) =
-        (at.node.child_by_field_name("operand"), at.node.child_by_field_name("field"))
-    else {
+    let (Some(operand), Some(field)) = (
+        at.node.child_by_field_name("operand"),
+        at.node.child_by_field_name("field"),
+    ) else {
         return false;
     };
     if text(field, source) != "Send" {
         return false;
     }
-    let operand = At { file: at.file, node: operand };
+    let operand = At {
+        file: at.file,
+        node: operand,
+    };
     if package.import(operand).is_some() {
         return false;
     }
     if is_job_name(last_part(operand.node, source)) {
         return true;
     }
-    let Some(ty) = package.type_of(operand) else { return false };
+    let Some(ty) = package.type_of(operand) else {
+        return false;
+    };
     if package.last_name(ty).is_some_and(is_job_name) {
         return true;
     }
@@ -271,9 +306,7 @@ fn is_kept(node: Node<'_>) -> bool {
     node.parent()
         .filter(|list| list.kind() == "expression_list")
         .and_then(|list| list.parent())
-        .is_some_and(|statement| {
-            matches!(statement.kind(), "short_var_declaration" | "var_spec")
-        })
+        .is_some_and(|statement| matches!(statement.kind(), "short_var_declaration" | "var_spec"))
 }
 
 /// Questions to a filter whose answer nobody looks at.
@@ -302,10 +335,16 @@ fn ignored_answers<'t>(
         };
         if let Some(call) = ignored
             && call.kind() == "call_expression"
-            && filters.is_question(At { file: function.file, node: call })
+            && filters.is_question(At {
+                file: function.file,
+                node: call,
+            })
             && found.insert(call.start_byte())
         {
-            calls.push(At { file: function.file, node: call });
+            calls.push(At {
+                file: function.file,
+                node: call,
+            });
         }
         true
     });

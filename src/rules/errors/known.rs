@@ -22,59 +22,247 @@ pub enum Results {
 
 /// Packages whose functions return no errors worth a check.
 const WITHOUT_ERRORS: &[&str] = &[
-    "bytes", "cmp", "context", "errors", "hash", "html", "iter", "log", "log/slog", "maps", "math",
-    "math/big", "math/bits", "math/cmplx", "math/rand", "math/rand/v2", "path", "reflect", "runtime",
-    "runtime/debug", "slices", "sort", "strings", "sync", "sync/atomic", "unicode", "unicode/utf16",
-    "unicode/utf8", "unique",
+    "bytes",
+    "cmp",
+    "context",
+    "errors",
+    "hash",
+    "html",
+    "iter",
+    "log",
+    "log/slog",
+    "maps",
+    "math",
+    "math/big",
+    "math/bits",
+    "math/cmplx",
+    "math/rand",
+    "math/rand/v2",
+    "path",
+    "reflect",
+    "runtime",
+    "runtime/debug",
+    "slices",
+    "sort",
+    "strings",
+    "sync",
+    "sync/atomic",
+    "unicode",
+    "unicode/utf16",
+    "unicode/utf8",
+    "unique",
 ];
 
 /// Functions of other standard packages whose last result is no error.
 const NO_ERROR: &[(&str, &[&str])] = &[
-    ("os", &["LookupEnv", "Getenv", "Environ", "Expand", "ExpandEnv", "Getpid", "TempDir"]),
-    ("time", &["Now", "Since", "Until", "Unix", "UnixMilli", "Date", "After", "Tick", "NewTimer"]),
+    (
+        "os",
+        &[
+            "LookupEnv",
+            "Getenv",
+            "Environ",
+            "Expand",
+            "ExpandEnv",
+            "Getpid",
+            "TempDir",
+        ],
+    ),
+    (
+        "time",
+        &[
+            "Now",
+            "Since",
+            "Until",
+            "Unix",
+            "UnixMilli",
+            "Date",
+            "After",
+            "Tick",
+            "NewTimer",
+        ],
+    ),
     ("net", &["ParseIP", "JoinHostPort", "IPv4", "CIDRMask"]),
-    ("net/http", &["StatusText", "NewServeMux", "CanonicalHeaderKey", "DetectContentType"]),
-    ("net/url", &["QueryEscape", "PathEscape", "User", "UserPassword"]),
-    ("path/filepath", &["Split", "Join", "Base", "Dir", "Ext", "Clean", "ToSlash", "FromSlash"]),
+    (
+        "net/http",
+        &[
+            "StatusText",
+            "NewServeMux",
+            "CanonicalHeaderKey",
+            "DetectContentType",
+        ],
+    ),
+    (
+        "net/url",
+        &["QueryEscape", "PathEscape", "User", "UserPassword"],
+    ),
+    (
+        "path/filepath",
+        &[
+            "Split",
+            "Join",
+            "Base",
+            "Dir",
+            "Ext",
+            "Clean",
+            "ToSlash",
+            "FromSlash",
+        ],
+    ),
     ("os/signal", &["NotifyContext", "Notify"]),
-    ("strconv", &["Itoa", "Quote", "FormatInt", "FormatBool", "FormatFloat", "FormatUint"]),
+    (
+        "strconv",
+        &[
+            "Itoa",
+            "Quote",
+            "FormatInt",
+            "FormatBool",
+            "FormatFloat",
+            "FormatUint",
+        ],
+    ),
     ("runtime/debug", &["ReadBuildInfo"]),
-    ("fmt", &["Sprintf", "Sprint", "Sprintln", "Append", "Appendf", "Appendln", "FormatString"]),
+    (
+        "fmt",
+        &[
+            "Sprintf",
+            "Sprint",
+            "Sprintln",
+            "Append",
+            "Appendf",
+            "Appendln",
+            "FormatString",
+        ],
+    ),
 ];
 
 /// Functions whose error is the only thing they return, or whose result nobody should drop.
 const LAST_IS_ERROR: &[(&str, &[&str])] = &[
-    ("encoding/json", &["Marshal", "MarshalIndent", "Unmarshal", "Compact", "Indent"]),
+    (
+        "encoding/json",
+        &["Marshal", "MarshalIndent", "Unmarshal", "Compact", "Indent"],
+    ),
     ("encoding/xml", &["Marshal", "MarshalIndent", "Unmarshal"]),
     ("encoding/hex", &["DecodeString", "Decode"]),
     ("encoding/binary", &["Read", "Write"]),
-    ("io", &["ReadAll", "ReadFull", "ReadAtLeast", "Copy", "CopyN", "CopyBuffer", "WriteString"]),
-    ("io/ioutil", &["ReadAll", "ReadFile", "WriteFile", "ReadDir", "TempFile", "TempDir"]),
+    (
+        "io",
+        &[
+            "ReadAll",
+            "ReadFull",
+            "ReadAtLeast",
+            "Copy",
+            "CopyN",
+            "CopyBuffer",
+            "WriteString",
+        ],
+    ),
+    (
+        "io/ioutil",
+        &[
+            "ReadAll",
+            "ReadFile",
+            "WriteFile",
+            "ReadDir",
+            "TempFile",
+            "TempDir",
+        ],
+    ),
     (
         "strconv",
-        &["Atoi", "ParseInt", "ParseUint", "ParseFloat", "ParseBool", "ParseComplex", "Unquote"],
+        &[
+            "Atoi",
+            "ParseInt",
+            "ParseUint",
+            "ParseFloat",
+            "ParseBool",
+            "ParseComplex",
+            "Unquote",
+        ],
     ),
     (
         "net/http",
-        &["NewRequest", "NewRequestWithContext", "Get", "Post", "PostForm", "Head", "ListenAndServe"],
+        &[
+            "NewRequest",
+            "NewRequestWithContext",
+            "Get",
+            "Post",
+            "PostForm",
+            "Head",
+            "ListenAndServe",
+        ],
     ),
     (
         "net/url",
-        &["Parse", "ParseRequestURI", "ParseQuery", "PathUnescape", "QueryUnescape", "JoinPath"],
+        &[
+            "Parse",
+            "ParseRequestURI",
+            "ParseQuery",
+            "PathUnescape",
+            "QueryUnescape",
+            "JoinPath",
+        ],
     ),
     (
         "os",
         &[
-            "Chdir", "Chmod", "Chown", "Create", "CreateTemp", "Getwd", "Hostname", "Link", "Lstat",
-            "Mkdir", "MkdirAll", "MkdirTemp", "Open", "OpenFile", "ReadDir", "ReadFile", "Readlink",
-            "Remove", "RemoveAll", "Rename", "Setenv", "Stat", "Symlink", "Truncate", "Unsetenv",
-            "UserHomeDir", "WriteFile",
+            "Chdir",
+            "Chmod",
+            "Chown",
+            "Create",
+            "CreateTemp",
+            "Getwd",
+            "Hostname",
+            "Link",
+            "Lstat",
+            "Mkdir",
+            "MkdirAll",
+            "MkdirTemp",
+            "Open",
+            "OpenFile",
+            "ReadDir",
+            "ReadFile",
+            "Readlink",
+            "Remove",
+            "RemoveAll",
+            "Rename",
+            "Setenv",
+            "Stat",
+            "Symlink",
+            "Truncate",
+            "Unsetenv",
+            "UserHomeDir",
+            "WriteFile",
         ],
     ),
-    ("time", &["Parse", "ParseDuration", "ParseInLocation", "LoadLocation"]),
-    ("net", &["ParseCIDR", "SplitHostPort", "Dial", "DialTimeout", "Listen", "LookupHost", "LookupIP"]),
+    (
+        "time",
+        &["Parse", "ParseDuration", "ParseInLocation", "LoadLocation"],
+    ),
+    (
+        "net",
+        &[
+            "ParseCIDR",
+            "SplitHostPort",
+            "Dial",
+            "DialTimeout",
+            "Listen",
+            "LookupHost",
+            "LookupIP",
+        ],
+    ),
     ("regexp", &["Compile", "MatchString", "Match"]),
-    ("path/filepath", &["Abs", "Rel", "Glob", "EvalSymlinks", "Walk", "WalkDir", "Match"]),
+    (
+        "path/filepath",
+        &[
+            "Abs",
+            "Rel",
+            "Glob",
+            "EvalSymlinks",
+            "Walk",
+            "WalkDir",
+            "Match",
+        ],
+    ),
     ("compress/gzip", &["NewReader"]),
     ("database/sql", &["Open"]),
     ("os/exec", &["LookPath"]),
@@ -82,21 +270,65 @@ const LAST_IS_ERROR: &[(&str, &[&str])] = &[
 
 /// Methods whose last result is an error, whatever they belong to.
 const ERROR_METHODS: &[&str] = &[
-    "Decode", "Encode", "DecodeString", "Unmarshal", "Marshal", "Do", "RoundTrip", "ReadString",
-    "ReadBytes", "ReadAll", "CombinedOutput", "Output", "ReadFrom", "WriteTo", "MarshalJSON",
-    "UnmarshalJSON", "Ping", "PingContext", "ExecContext", "QueryContext", "Shutdown",
+    "Decode",
+    "Encode",
+    "DecodeString",
+    "Unmarshal",
+    "Marshal",
+    "Do",
+    "RoundTrip",
+    "ReadString",
+    "ReadBytes",
+    "ReadAll",
+    "CombinedOutput",
+    "Output",
+    "ReadFrom",
+    "WriteTo",
+    "MarshalJSON",
+    "UnmarshalJSON",
+    "Ping",
+    "PingContext",
+    "ExecContext",
+    "QueryContext",
+    "Shutdown",
 ];
 
 /// Methods whose last result is no error.
 const NO_ERROR_METHODS: &[&str] = &[
-    "Load", "LoadOrStore", "LoadAndDelete", "CompareAndSwap", "Swap", "Lookup", "LookupEnv", "Cut",
-    "Peek", "Pop", "Deadline", "BasicAuth", "Value", "Front", "Back", "Zone", "Clock", "Date",
-    "ISOWeek", "SetString", "Port", "Contains", "Has", "Find", "MethodByName", "FieldByName",
-    "Password", "Recv",
+    "Load",
+    "LoadOrStore",
+    "LoadAndDelete",
+    "CompareAndSwap",
+    "Swap",
+    "Lookup",
+    "LookupEnv",
+    "Cut",
+    "Peek",
+    "Pop",
+    "Deadline",
+    "BasicAuth",
+    "Value",
+    "Front",
+    "Back",
+    "Zone",
+    "Clock",
+    "Date",
+    "ISOWeek",
+    "SetString",
+    "Port",
+    "Contains",
+    "Has",
+    "Find",
+    "MethodByName",
+    "FieldByName",
+    "Password",
+    "Recv",
 ];
 
 fn listed(table: &[(&str, &[&str])], path: &str, name: &str) -> bool {
-    table.iter().any(|(package, names)| *package == path && names.contains(&name))
+    table
+        .iter()
+        .any(|(package, names)| *package == path && names.contains(&name))
 }
 
 /// Whether a written type is `error`.
@@ -107,15 +339,21 @@ pub fn is_error_type(package: &Package<'_>, ty: Ty<'_>) -> bool {
 /// What is known about the results of a call.
 pub fn results<'t>(package: &Package<'t>, call: At<'t>) -> Results {
     let signature = |at: At<'t>| match package.results(at) {
-        Some(types) => {
-            Results::Signature(types.into_iter().map(|ty| is_error_type(package, ty)).collect())
-        }
+        Some(types) => Results::Signature(
+            types
+                .into_iter()
+                .map(|ty| is_error_type(package, ty))
+                .collect(),
+        ),
         None => Results::Unknown,
     };
     match package.callee(call) {
         Callee::Func(func) => signature(package.funcs[func].at),
         Callee::Literal(at) => signature(at),
-        Callee::Value(ty) => signature(At { file: ty.file, node: ty.bare().node }),
+        Callee::Value(ty) => signature(At {
+            file: ty.file,
+            node: ty.bare().node,
+        }),
         Callee::Interface(_) => interface_method(package, call).map_or(Results::Unknown, signature),
         Callee::Builtin(_) => Results::NoError,
         Callee::Package { path, name } => of_package(path, name),
@@ -130,7 +368,11 @@ fn of_package(path: &str, name: &str) -> Results {
     }
     if path == "fmt" {
         // Printing fails when the writer does; nobody checks it, and linters agree.
-        return if name.contains("can") { Results::LastIsError } else { Results::NoError };
+        return if name.contains("can") {
+            Results::LastIsError
+        } else {
+            Results::NoError
+        };
     }
     if WITHOUT_ERRORS.contains(&path) || listed(NO_ERROR, path, name) {
         return Results::NoError;
@@ -142,7 +384,9 @@ fn of_package(path: &str, name: &str) -> Results {
 }
 
 fn looks_up(name: &str) -> bool {
-    ["Lookup", "FromContext", "Cut", "Has", "Contains", "Load"].iter().any(|w| name.contains(w))
+    ["Lookup", "FromContext", "Cut", "Has", "Contains", "Load"]
+        .iter()
+        .any(|w| name.contains(w))
 }
 
 fn of_method<'t>(
@@ -156,7 +400,9 @@ fn of_method<'t>(
     if let Some((path, type_name)) = foreign {
         let never_fails = matches!(
             (path, type_name),
-            ("strings", "Builder") | ("bytes", "Buffer") | ("net/http", "ResponseWriter" | "Header")
+            ("strings", "Builder")
+                | ("bytes", "Buffer")
+                | ("net/http", "ResponseWriter" | "Header")
         ) || path.starts_with("hash")
             || path == "sync"
             || path == "sync/atomic"
@@ -205,14 +451,22 @@ fn interface_method<'t>(package: &Package<'t>, call: At<'t>) -> Option<At<'t>> {
     let operand = function.child_by_field_name("operand")?;
     let source = package.files[call.file].text;
     let name = text(function.child_by_field_name("field")?, source);
-    let ty = package.type_of(At { file: call.file, node: operand })?;
+    let ty = package.type_of(At {
+        file: call.file,
+        node: operand,
+    })?;
     let body = package.underlying(package.local_name(ty)?)?;
     let source = package.files[body.file].text;
     children(body.node)
         .into_iter()
         .find(|element| {
             element.kind() == "method_elem"
-                && fields(*element, "name").first().is_some_and(|n| text(*n, source) == name)
+                && fields(*element, "name")
+                    .first()
+                    .is_some_and(|n| text(*n, source) == name)
         })
-        .map(|node| At { file: body.file, node })
+        .map(|node| At {
+            file: body.file,
+            node,
+        })
 }

@@ -39,9 +39,9 @@ impl<'p, 't> Filters<'p, 't> {
                 })
                 .map(|(owner, field)| {
                     let live = given.iter().any(|g| {
-                        g.live && g.field == field.name && g.owner.is_none_or(|o| {
-                            o == owner || o == handler
-                        })
+                        g.live
+                            && g.field == field.name
+                            && g.owner.is_none_or(|o| o == owner || o == handler)
                     });
                     if live {
                         filters.initialised.insert((handler, field.name));
@@ -70,27 +70,53 @@ impl<'p, 't> Filters<'p, 't> {
 
     /// Whether a call asks a VMFilter about an entity.
     pub fn is_question(&self, call: At<'t>) -> bool {
-        let Some(function) = call.node.child_by_field_name("function") else { return false };
+        let Some(function) = call.node.child_by_field_name("function") else {
+            return false;
+        };
         if function.kind() != "selector_expression" {
             return false;
         }
         // Asking without an entity is asking something else.
-        let asked =
-            call.node.child_by_field_name("arguments").is_some_and(|a| !children(a).is_empty());
-        let Some(operand) = function.child_by_field_name("operand") else { return false };
+        let asked = call
+            .node
+            .child_by_field_name("arguments")
+            .is_some_and(|a| !children(a).is_empty());
+        let Some(operand) = function.child_by_field_name("operand") else {
+            return false;
+        };
         let source = self.package.files[call.file].text;
-        let name = function.child_by_field_name("field").map_or("", |field| text(field, source));
-        if ["Set", "Add", "With", "Init", "Load", "Register", "Configure", "Close"]
-            .iter()
-            .any(|word| name.starts_with(word))
+        let name = function
+            .child_by_field_name("field")
+            .map_or("", |field| text(field, source));
+        if [
+            "Set",
+            "Add",
+            "With",
+            "Init",
+            "Load",
+            "Register",
+            "Configure",
+            "Close",
+        ]
+        .iter()
+        .any(|word| name.starts_with(word))
         {
             return false;
         }
-        asked && self.is_filter(At { file: call.file, node: operand }, 8)
+        asked
+            && self.is_filter(
+                At {
+                    file: call.file,
+                    node: operand,
+                },
+                8,
+            )
     }
 
     fn is_filter(&self, expr: At<'t>, follow: usize) -> bool {
-        let Some(follow) = follow.checked_sub(1) else { return false };
+        let Some(follow) = follow.checked_sub(1) else {
+            return false;
+        };
         if self.package.import(expr).is_some() {
             return false;
         }
@@ -104,11 +130,19 @@ impl<'p, 't> Filters<'p, 't> {
         if names_filter(last_part(expr.node, source)) {
             return true;
         }
-        let Some(decl) = self.package.decl(expr) else { return false };
+        let Some(decl) = self.package.decl(expr) else {
+            return false;
+        };
         let data = self.package.decl_data(decl);
-        data.values
-            .first()
-            .is_some_and(|value| self.is_filter(At { file: decl.0, node: value.expr }, follow))
+        data.values.first().is_some_and(|value| {
+            self.is_filter(
+                At {
+                    file: decl.0,
+                    node: value.expr,
+                },
+                follow,
+            )
+        })
     }
 
     fn is_filter_type(&self, ty: Ty<'t>) -> bool {
@@ -123,15 +157,19 @@ impl<'p, 't> Filters<'p, 't> {
             return false;
         }
         let source = self.package.files[expr.file].text;
-        let (Some(operand), Some(name)) =
-            (expr.node.child_by_field_name("operand"), expr.node.child_by_field_name("field"))
-        else {
+        let (Some(operand), Some(name)) = (
+            expr.node.child_by_field_name("operand"),
+            expr.node.child_by_field_name("field"),
+        ) else {
             return false;
         };
         let name = text(name, source);
         let owner = self
             .package
-            .type_of(At { file: expr.file, node: operand })
+            .type_of(At {
+                file: expr.file,
+                node: operand,
+            })
             .and_then(|ty| self.package.local_name(ty));
         self.fields.iter().any(|(handler, fields)| {
             owner.is_none_or(|owner| owner == *handler)
@@ -142,15 +180,13 @@ impl<'p, 't> Filters<'p, 't> {
 
 /// Whether a name says VMFilter.
 fn names_filter(name: &str) -> bool {
-    name.to_ascii_lowercase().replace('_', "").contains("vmfilter")
+    name.to_ascii_lowercase()
+        .replace('_', "")
+        .contains("vmfilter")
 }
 
 /// A struct's fields and those of structs of this package it embeds, each with its owner.
-fn all_fields<'t>(
-    package: &Package<'t>,
-    ty: &'t str,
-    depth: usize,
-) -> Vec<(&'t str, Field<'t>)> {
+fn all_fields<'t>(package: &Package<'t>, ty: &'t str, depth: usize) -> Vec<(&'t str, Field<'t>)> {
     let mut found = Vec::new();
     for field in package.struct_fields(ty) {
         found.push((ty, field));
@@ -181,14 +217,17 @@ fn given<'t>(package: &Package<'t>) -> Vec<Given<'t>> {
         for node in children(file.root) {
             let live = is_live(package, index, node);
             walk(node, |inner| {
-                let at = At { file: index, node: inner };
+                let at = At {
+                    file: index,
+                    node: inner,
+                };
                 match inner.kind() {
                     "composite_literal" => literal(package, at, live, &mut found),
                     "assignment_statement" => assigned(package, at, live, &mut found),
                     "if_statement"
-                        if inner.child_by_field_name("condition").is_some_and(|condition| {
-                            text(condition, file.text) == "false"
-                        }) =>
+                        if inner
+                            .child_by_field_name("condition")
+                            .is_some_and(|condition| text(condition, file.text) == "false") =>
                     {
                         return false;
                     }
@@ -206,7 +245,9 @@ fn is_live(package: &Package<'_>, file: usize, node: Node<'_>) -> bool {
     if !matches!(node.kind(), "function_declaration" | "method_declaration") {
         return true;
     }
-    let Some(name) = node.child_by_field_name("name") else { return true };
+    let Some(name) = node.child_by_field_name("name") else {
+        return true;
+    };
     let name = text(name, package.files[file].text);
     if matches!(name, "init" | "main") || name.starts_with(char::is_uppercase) {
         return true;
@@ -231,10 +272,15 @@ fn is_live(package: &Package<'_>, file: usize, node: Node<'_>) -> bool {
 fn value_of(at: At<'_>) -> At<'_> {
     let mut node = at.node;
     while matches!(node.kind(), "literal_element" | "parenthesized_expression") {
-        let Some(inner) = children(node).into_iter().next() else { break };
+        let Some(inner) = children(node).into_iter().next() else {
+            break;
+        };
         node = inner;
     }
-    At { file: at.file, node }
+    At {
+        file: at.file,
+        node,
+    }
 }
 
 fn gives<'t>(
@@ -258,58 +304,90 @@ fn gives<'t>(
         !makes_filter
     });
     if let Some(decl) = package.decl(value) {
-        makes_filter |= package.decl_data(decl).values.iter().any(|v| {
-            names_filter(last_part(v.expr, package.files[decl.0].text))
-        });
+        makes_filter |= package
+            .decl_data(decl)
+            .values
+            .iter()
+            .any(|v| names_filter(last_part(v.expr, package.files[decl.0].text)));
     }
-    Some(Given { owner, field, makes_filter, live })
+    Some(Given {
+        owner,
+        field,
+        makes_filter,
+        live,
+    })
 }
 
 fn literal<'t>(package: &Package<'t>, at: At<'t>, live: bool, found: &mut Vec<Given<'t>>) {
-    let (Some(ty), Some(body)) =
-        (at.node.child_by_field_name("type"), at.node.child_by_field_name("body"))
-    else {
+    let (Some(ty), Some(body)) = (
+        at.node.child_by_field_name("type"),
+        at.node.child_by_field_name("body"),
+    ) else {
         return;
     };
-    let Some(owner) = package.local_name(Ty { file: at.file, node: ty }) else { return };
+    let Some(owner) = package.local_name(Ty {
+        file: at.file,
+        node: ty,
+    }) else {
+        return;
+    };
     let source = package.files[at.file].text;
     let fields = package.struct_fields(owner);
     for (i, element) in children(body).into_iter().enumerate() {
         if element.kind() == "keyed_element" {
-            let (Some(key), Some(value)) =
-                (element.child_by_field_name("key"), element.child_by_field_name("value"))
-            else {
+            let (Some(key), Some(value)) = (
+                element.child_by_field_name("key"),
+                element.child_by_field_name("value"),
+            ) else {
                 continue;
             };
-            let value = At { file: at.file, node: value };
+            let value = At {
+                file: at.file,
+                node: value,
+            };
             found.extend(gives(package, Some(owner), text(key, source), value, live));
         } else if let Some(field) = fields.get(i) {
-            let value = At { file: at.file, node: element };
+            let value = At {
+                file: at.file,
+                node: element,
+            };
             found.extend(gives(package, Some(owner), field.name, value, live));
         }
     }
 }
 
 fn assigned<'t>(package: &Package<'t>, at: At<'t>, live: bool, found: &mut Vec<Given<'t>>) {
-    let list = |field: &str| at.node.child_by_field_name(field).map(children).unwrap_or_default();
+    let list = |field: &str| {
+        at.node
+            .child_by_field_name(field)
+            .map(children)
+            .unwrap_or_default()
+    };
     let (lefts, rights) = (list("left"), list("right"));
     let source = package.files[at.file].text;
     for (i, left) in lefts.iter().enumerate() {
         if left.kind() != "selector_expression" {
             continue;
         }
-        let (Some(operand), Some(name)) =
-            (left.child_by_field_name("operand"), left.child_by_field_name("field"))
-        else {
+        let (Some(operand), Some(name)) = (
+            left.child_by_field_name("operand"),
+            left.child_by_field_name("field"),
+        ) else {
             continue;
         };
-        let ty = package.type_of(At { file: at.file, node: operand });
+        let ty = package.type_of(At {
+            file: at.file,
+            node: operand,
+        });
         let owner = ty.and_then(|ty| package.local_name(ty));
         if ty.is_some() && owner.is_none() {
             continue;
         }
         if let Some(right) = rights.get(i).or(rights.first()) {
-            let value = At { file: at.file, node: *right };
+            let value = At {
+                file: at.file,
+                node: *right,
+            };
             found.extend(gives(package, owner, text(name, source), value, live));
         }
     }
