@@ -172,6 +172,7 @@ pub fn check(
     // Some walks recurse along the tree. Its depth is bounded, the thread's usual stack may not fit it.
     let judge = || {
         let mut findings = go_findings(files, context);
+        findings.extend(files.iter().flat_map(|file| user::check(file, user_rules)));
         findings.retain(|finding| wanted(&finding.file, &finding.rule));
         findings
     };
@@ -183,13 +184,6 @@ pub fn check(
             .and_then(|thread| thread.join().ok())
     })
     .unwrap_or_else(|| unjudged(files, wanted));
-    for file in files {
-        for finding in user::check(file, user_rules) {
-            if wanted(&finding.file, &finding.rule) {
-                findings.push(finding);
-            }
-        }
-    }
     findings.sort_by(|a, b| {
         (&a.file, a.line, a.column, &a.rule, &a.message)
             .cmp(&(&b.file, b.line, b.column, &b.rule, &b.message))
