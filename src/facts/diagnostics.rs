@@ -23,8 +23,8 @@ pub struct Place {
 
 /// Extensions of files that diagnostics in the form `file:line: message` are believed for.
 const EXTENSIONS: &[&str] = &[
-    "go", "mod", "work", "rs", "c", "cc", "cpp", "cxx", "h", "hh", "hpp", "hxx", "m", "mm", "s", "S",
-    "ts", "tsx", "mts", "cts", "js", "jsx", "mjs", "cjs", "java", "kt", "py", "pyi", "proto",
+    "go", "mod", "work", "rs", "c", "cc", "cpp", "cxx", "h", "hh", "hpp", "hxx", "m", "mm", "s",
+    "S", "ts", "tsx", "mts", "cts", "js", "jsx", "mjs", "cjs", "java", "kt", "py", "pyi", "proto",
 ];
 
 /// Longest path that is taken for one, in bytes.
@@ -36,7 +36,10 @@ const LONGEST_PATH: usize = 4096;
 #[must_use]
 pub fn parse(output: &str) -> Vec<Place> {
     let clean = without_colours(output);
-    let mut places = Places { found: Vec::new(), seen: HashSet::new() };
+    let mut places = Places {
+        found: Vec::new(),
+        seen: HashSet::new(),
+    };
     let mut rust_message: Option<String> = None;
     let mut frames: Vec<(String, u32)> = Vec::new();
     for line in clean.lines() {
@@ -86,7 +89,12 @@ struct Places {
 
 impl Places {
     fn add(&mut self, file: String, line: u32, column: Option<u32>, message: &str) {
-        let place = Place { file, line, column, message: message.trim().to_owned() };
+        let place = Place {
+            file,
+            line,
+            column,
+            message: message.trim().to_owned(),
+        };
         if self.seen.insert(place.clone()) {
             self.found.push(place);
         }
@@ -123,7 +131,12 @@ fn python_frame(line: &str) -> Option<(String, u32)> {
 
 /// `error[E0432]: text` gives the text, a warning nothing; `None` when the line is neither.
 fn rust_header(line: &str) -> Option<Option<String>> {
-    for (word, counts) in [("error", true), ("warning", false), ("note", false), ("help", false)] {
+    for (word, counts) in [
+        ("error", true),
+        ("warning", false),
+        ("note", false),
+        ("help", false),
+    ] {
         if let Some(rest) = line.strip_prefix(word) {
             let rest = match rest.strip_prefix('[') {
                 Some(code) => code.split_once(']')?.1,
@@ -138,7 +151,10 @@ fn rust_header(line: &str) -> Option<Option<String>> {
 
 fn other(line: &str, places: &mut Places) {
     let mut line = line.trim_start();
-    if ["In file included from ", "from ", "[WARNING]", "[INFO]"].iter().any(|p| line.starts_with(p)) {
+    if ["In file included from ", "from ", "[WARNING]", "[INFO]"]
+        .iter()
+        .any(|p| line.starts_with(p))
+    {
         return;
     }
     for prefix in ["[ERROR] ", "vet: ", "ERROR: ", "error: "] {
@@ -150,8 +166,12 @@ fn other(line: &str, places: &mut Places) {
         }
         return;
     }
-    let Some((file, number, column, rest)) = colon_place(line, false) else { return };
-    let Some(rest) = rest.strip_prefix(':').or_else(|| rest.strip_prefix(" - ")) else { return };
+    let Some((file, number, column, rest)) = colon_place(line, false) else {
+        return;
+    };
+    let Some(rest) = rest.strip_prefix(':').or_else(|| rest.strip_prefix(" - ")) else {
+        return;
+    };
     let rest = rest.trim_start();
     // go names the first of two declarations beside the error.
     if rest.starts_with("other declaration of ") {
@@ -172,7 +192,9 @@ fn error_text(rest: &str) -> Option<&str> {
             return None;
         }
     }
-    let text = rest.strip_prefix("fatal error: ").or_else(|| rest.strip_prefix("error: "));
+    let text = rest
+        .strip_prefix("fatal error: ")
+        .or_else(|| rest.strip_prefix("error: "));
     Some(text.unwrap_or_else(|| rest.strip_prefix("error ").unwrap_or(rest)))
 }
 
@@ -189,7 +211,9 @@ fn colon_place(line: &str, any_extension: bool) -> Option<Found<'_>> {
         }
         from = at + 1;
         let (file, rest) = (line.get(..at)?, line.get(at + 1..)?);
-        let Some((number, rest)) = leading_number(rest) else { continue };
+        let Some((number, rest)) = leading_number(rest) else {
+            continue;
+        };
         if !any_extension && !has_known_extension(file) {
             continue;
         }
@@ -217,9 +241,15 @@ fn bracket_place(line: &str) -> Option<Found<'_>> {
         from = at + 1;
         let file = line.get(..at)?;
         let file = file.strip_suffix(':').unwrap_or(file);
-        let Some((number, rest)) = leading_number(line.get(at + 1..)?) else { continue };
-        let Some((column, rest)) = rest.strip_prefix(',').and_then(leading_number) else { continue };
-        let Some(rest) = rest.strip_prefix([')', ']']) else { continue };
+        let Some((number, rest)) = leading_number(line.get(at + 1..)?) else {
+            continue;
+        };
+        let Some((column, rest)) = rest.strip_prefix(',').and_then(leading_number) else {
+            continue;
+        };
+        let Some(rest) = rest.strip_prefix([')', ']']) else {
+            continue;
+        };
         if has_known_extension(file) {
             return Some((file, number, Some(column), rest));
         }
@@ -283,7 +313,10 @@ mod tests {
             error: could not compile `x` due to 2 previous errors\n";
         assert_eq!(
             short(output),
-            ["src/lib.rs:3:5 unresolved import `a`", "src/c d.rs:9:17 expected `;`"]
+            [
+                "src/lib.rs:3:5 unresolved import `a`",
+                "src/c d.rs:9:17 expected `;`"
+            ]
         );
     }
 
@@ -345,7 +378,9 @@ mod tests {
 
     #[test]
     fn garbage_is_read_in_linear_time() {
-        for unit in [":", "(1,", "\u{1b}[", "a.go:1", "File \"", "[1,1", "é:1:", "\u{1b}"] {
+        for unit in [
+            ":", "(1,", "\u{1b}[", "a.go:1", "File \"", "[1,1", "é:1:", "\u{1b}",
+        ] {
             let output = unit.repeat(200_000);
             let _ = parse(&output);
             let _ = parse(&output.replace("a.go", "\na.go"));

@@ -4,14 +4,13 @@
 //! without `%w`; `return err` where `err` came straight from a function of another package. A call
 //! that is itself returned (`return c.http.Do(request)`) passes its error through and is left alone.
 
+pub(super) mod bare;
 mod known;
-
-use tree_sitter::Node;
 
 use self::known::{Results, is_error_type, results, takes_context};
 use super::Report;
 use super::go::reach::last_part;
-use super::go::{At, Callee, Package, is_standard};
+use super::go::{At, Callee, Package};
 use crate::facts::syntax::{children, fields, text, walk};
 
 const RULE: &str = "error-handling";
@@ -31,7 +30,7 @@ pub(super) fn check(report: &mut Report<'_, '_>) {
                 }
                 "expression_statement" => dropped(package, at, &mut found),
                 "call_expression" => unwrapped_text(package, at, &mut found),
-                "return_statement" => bare_return(package, at, &mut found),
+                "return_statement" => bare::bare_return(package, at, &mut found),
                 _ => {}
             }
             true
@@ -64,7 +63,7 @@ fn blanks<'t>(package: &Package<'t>, at: At<'t>, found: &mut Found<'t>) {
         .or_else(|| at.node.child_by_field_name("value"))
         .map(children)
         .unwrap_or_default();
-    let blank = |node: &Node<'t>| text(*node, source) == "_";
+    let blank = |node: &tree_sitter::Node<'t>| text(*node, source) == "_";
     if lefts.len() == rights.len() {
         for (left, right) in lefts.iter().zip(&rights) {
             let value = At {
@@ -386,212 +385,6 @@ fn names_error(name: &str) -> bool {
         || name
             .strip_prefix("Err")
             .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_uppercase()))
-}
-
-/// Methods of well-known interfaces, whose callers compare the error with what they know.
-const PASSES_ON: &[&str] = &[
-    "UnmarshalJSON",
-    "MarshalJSON",
-    "UnmarshalText",
-    "MarshalText",
-    "UnmarshalXML",
-    "MarshalXML",
-    "UnmarshalYAML",
-    "MarshalYAML",
-    "Read",
-    "Write",
-    "Close",
-    "Seek",
-    "ReadFrom",
-    "WriteTo",
-    "RoundTrip",
-    "Scan",
-    "Value",
-];
-
-/// `return err` of an error that came straight from another package.
-fn bare_return<'t>(package: &Package<'t>, at: At<'t>, found: &mut Found<'t>) {
-    let Some(last) = children(at.node)
-        .first()
-        .and_then(|list| children(*list).into_iter().last())
-    else {
-        return;
-    };
-    let error = At {
-        file: at.file,
-        node: last,
-    };
-    let Some(decl) = package.decl(error) else {
-        return;
-    };
-    let Some(function) = function_around(at.node) else {
-        return;
-    };
-    let function = At {
-        file: at.file,
-        node: function,
-    };
-    let returns_error = package
-        .results(function)
-        .and_then(|types| types.last().copied())
-        .is_some_and(|ty| is_error_type(package, ty));
-    if !returns_error || decl.0 != at.file || is_passed_on(package, function) {
-        return;
-    }
-    // What was given last before the return, in the order of the text.
-    let data = package.decl_data(decl);
-    let given = data
-        .values
-        .iter()
-        .filter(|value| value.expr.start_byte() < at.node.start_byte())
-        .max_by_key(|value| value.expr.start_byte());
-    let Some(value) = given else { return };
-    let from = At {
-        file: decl.0,
-        node: value.expr,
-    };
-    if value.expr.kind() == "call_expression"
-        && value.index + 1 == value.of
-        && function_around(value.expr) == Some(function.node)
-        && is_from_elsewhere(package, from)
-    {
-        found.push((
-            error,
-            format!(
-                "the error of `{}` is returned without saying what was being done",
-                call_name(package, from)
-            ),
-        ));
-    }
-}
-
-fn function_around(node: Node<'_>) -> Option<Node<'_>> {
-    let mut node = node;
-    loop {
-        node = node.parent()?;
-        if matches!(
-            node.kind(),
-            "function_declaration" | "method_declaration" | "func_literal"
-        ) {
-            return Some(node);
-        }
-    }
-}
-
-/// Whether a function hands errors on as they are, or wraps them all in one `defer`.
-fn is_passed_on(package: &Package<'_>, function: At<'_>) -> bool {
-    let source = package.files[function.file].text;
-    let name = function
-        .node
-        .child_by_field_name("name")
-        .map_or("", |n| text(n, source));
-    if function.node.kind() == "method_declaration" && PASSES_ON.contains(&name) {
-        return true;
-    }
-    let mut wraps_all = false;
-    walk(function.node, |node| {
-        if node.kind() == "defer_statement" {
-            walk(node, |inner| {
-                if inner.kind() == "assignment_statement" {
-                    let rights = inner
-                        .child_by_field_name("right")
-                        .map(children)
-                        .unwrap_or_default();
-                    wraps_all |= rights.iter().any(|right| {
-                        right.kind() == "call_expression"
-                            && matches!(
-                                package.callee(At {
-                                    file: function.file,
-                                    node: *right
-                                }),
-                                Callee::Package {
-                                    path: "fmt",
-                                    name: "Errorf"
-                                }
-                            )
-                    });
-                }
-                true
-            });
-            return false;
-        }
-        true
-    });
-    wraps_all
-}
-
-/// Whether a call's error was made by another package.
-fn is_from_elsewhere<'t>(package: &Package<'t>, call: At<'t>) -> bool {
-    match package.callee(call) {
-        Callee::Package { path, name } => {
-            let makes_errors = path == "fmt"
-                || path == "context"
-                || path
-                    .rsplit('/')
-                    .next()
-                    .is_some_and(|last| last.contains("err") || last == "status");
-            !makes_errors && !matches!(of(package, call), Results::NoError) && !name.is_empty()
-        }
-        Callee::Foreign { operand, ty, name } => {
-            if name == "Err" || name == "Wait" {
-                return false;
-            }
-            match ty.and_then(|ty| package.foreign_name(ty)) {
-                Some((path, _)) => {
-                    path != "context"
-                        && !path.ends_with("/errgroup")
-                        && of(package, call) != Results::NoError
-                        && (!is_standard(path) || of(package, call) != Results::Unknown)
-                }
-                // What a package function made: `json.NewDecoder(r).Decode(&v)`.
-                None => ty.is_none() && made_elsewhere(package, operand, 8),
-            }
-        }
-        _ => false,
-    }
-}
-
-fn of<'t>(package: &Package<'t>, call: At<'t>) -> Results {
-    results(package, call)
-}
-
-fn made_elsewhere<'t>(package: &Package<'t>, expr: At<'t>, follow: usize) -> bool {
-    let Some(follow) = follow.checked_sub(1) else {
-        return false;
-    };
-    match expr.node.kind() {
-        "call_expression" => match package.callee(expr) {
-            Callee::Package { path, .. } => !path.ends_with("/errgroup") && path != "context",
-            Callee::Foreign {
-                operand, ty: None, ..
-            } => made_elsewhere(package, operand, follow),
-            _ => false,
-        },
-        "identifier" => package.decl(expr).is_some_and(|decl| {
-            package.decl_data(decl).values.first().is_some_and(|value| {
-                made_elsewhere(
-                    package,
-                    At {
-                        file: decl.0,
-                        node: value.expr,
-                    },
-                    follow,
-                )
-            })
-        }),
-        "selector_expression" => expr
-            .node
-            .child_by_field_name("operand")
-            .is_some_and(|node| {
-                package
-                    .import(At {
-                        file: expr.file,
-                        node,
-                    })
-                    .is_some()
-            }),
-        _ => false,
-    }
 }
 
 #[cfg(test)]

@@ -32,8 +32,21 @@ pub struct Findings {
 pub fn human(findings: &[Finding]) -> String {
     let mut out = String::new();
     for finding in findings {
-        let Finding { rule, file, line, column, message, hint } = finding;
-        let _ = writeln!(out, "{}:{line}:{column}: {} [{}]", plain(file), plain(message), plain(rule));
+        let Finding {
+            rule,
+            file,
+            line,
+            column,
+            message,
+            hint,
+        } = finding;
+        let _ = writeln!(
+            out,
+            "{}:{line}:{column}: {} [{}]",
+            plain(file),
+            plain(message),
+            plain(rule)
+        );
         if !hint.is_empty() {
             let _ = writeln!(out, "    {}", plain(hint));
         }
@@ -68,7 +81,10 @@ fn is_format_control(c: char) -> bool {
 /// `{"schema":1,"findings":[…]}` on one line, with a line break.
 #[must_use]
 pub fn json(findings: &[Finding]) -> String {
-    let value = Findings { schema: SCHEMA, findings: findings.to_vec() };
+    let value = Findings {
+        schema: SCHEMA,
+        findings: findings.to_vec(),
+    };
     let mut out = serde_json::to_string(&value).unwrap_or_default();
     out.push('\n');
     out
@@ -82,23 +98,28 @@ pub fn json(findings: &[Finding]) -> String {
 pub fn sarif(findings: &[Finding]) -> String {
     let mut rules: BTreeMap<&str, Value> = BTreeMap::new();
     for finding in findings {
-        rules.entry(&finding.rule).or_insert_with(|| match by_id(&finding.rule) {
-            Some(rule) => json!({
-                "id": rule.id,
-                "shortDescription": { "text": rule.title },
-                "fullDescription": { "text": rule.prompt_text.trim() },
-                "help": { "text": rule.hint },
-                "defaultConfiguration": { "level": "error" },
-            }),
-            None => json!({
-                "id": finding.rule,
-                "shortDescription": { "text": finding.rule },
-                "defaultConfiguration": { "level": "error" },
-            }),
-        });
+        rules
+            .entry(&finding.rule)
+            .or_insert_with(|| match by_id(&finding.rule) {
+                Some(rule) => json!({
+                    "id": rule.id,
+                    "shortDescription": { "text": rule.title },
+                    "fullDescription": { "text": rule.prompt_text.trim() },
+                    "help": { "text": rule.hint },
+                    "defaultConfiguration": { "level": "error" },
+                }),
+                None => json!({
+                    "id": finding.rule,
+                    "shortDescription": { "text": finding.rule },
+                    "defaultConfiguration": { "level": "error" },
+                }),
+            });
     }
-    let index: BTreeMap<&str, usize> =
-        rules.keys().enumerate().map(|(index, id)| (*id, index)).collect();
+    let index: BTreeMap<&str, usize> = rules
+        .keys()
+        .enumerate()
+        .map(|(index, id)| (*id, index))
+        .collect();
     let results: Vec<Value> = findings
         .iter()
         .map(|finding| {
@@ -185,7 +206,9 @@ pub fn github(findings: &[Finding]) -> String {
 }
 
 fn data(text: &str) -> String {
-    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+    text.replace('%', "%25")
+        .replace('\r', "%0D")
+        .replace('\n', "%0A")
 }
 
 fn property(text: &str) -> String {

@@ -28,7 +28,9 @@ pub struct UserRule {
 
 impl std::fmt::Debug for UserRule {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("UserRule").field("id", &self.id()).finish_non_exhaustive()
+        f.debug_struct("UserRule")
+            .field("id", &self.id())
+            .finish_non_exhaustive()
     }
 }
 
@@ -53,13 +55,18 @@ impl UserRule {
     pub fn judges(&self, path: &str) -> bool {
         Language::of_path(path) == Some(self.config.language.0)
             && self.files.as_ref().is_none_or(|files| files.is_match(path))
-            && !self.ignores.as_ref().is_some_and(|ignores| ignores.is_match(path))
+            && !self
+                .ignores
+                .as_ref()
+                .is_some_and(|ignores| ignores.is_match(path))
     }
 }
 
 /// A rule file that cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("{path}: {cause}; the format is described at https://ast-grep.github.io/reference/yaml.html")]
+#[error(
+    "{path}: {cause}; the format is described at https://ast-grep.github.io/reference/yaml.html"
+)]
 pub struct RuleFileError {
     /// The file.
     pub path: String,
@@ -73,7 +80,10 @@ pub struct RuleFileError {
 /// When the YAML is none, a rule is not one of ast-grep's, its pattern does not parse in its
 /// language, its language is unknown, it has no id or message, or its id is that of a shipped rule.
 pub fn parse(path: &str, yaml: &str) -> Result<Vec<UserRule>, RuleFileError> {
-    let problem = |cause: String| RuleFileError { path: path.to_owned(), cause };
+    let problem = |cause: String| RuleFileError {
+        path: path.to_owned(),
+        cause,
+    };
     let configs = ast_grep_config::from_yaml_string::<Grammar>(yaml, &GlobalRules::default())
         .map_err(|error| problem(chain(&error)))?;
     let mut rules: Vec<UserRule> = Vec::new();
@@ -101,7 +111,11 @@ pub fn parse(path: &str, yaml: &str) -> Result<Vec<UserRule>, RuleFileError> {
         let files = globs(serde_json::to_value(&config.files))?;
         let ignores = globs(serde_json::to_value(&config.ignores))?;
         if !matches!(config.severity, Severity::Off) {
-            rules.push(UserRule { config, files, ignores });
+            rules.push(UserRule {
+                config,
+                files,
+                ignores,
+            });
         }
     }
     Ok(rules)
@@ -123,21 +137,35 @@ fn chain(error: &dyn std::error::Error) -> String {
 /// The globs of `files` or `ignores`, each a text or `{glob, caseInsensitive}`; ast-grep keeps their
 /// type to itself, so they are read through their serialised form.
 fn glob_set(globs: &serde_json::Value) -> Result<Option<GlobSet>, globset::Error> {
-    let Some(globs) = globs.as_array() else { return Ok(None) };
+    let Some(globs) = globs.as_array() else {
+        return Ok(None);
+    };
     let mut set = GlobSetBuilder::new();
     for glob in globs {
-        let pattern = glob.as_str().or_else(|| glob["glob"].as_str()).unwrap_or_default();
+        let pattern = glob
+            .as_str()
+            .or_else(|| glob["glob"].as_str())
+            .unwrap_or_default();
         let insensitive = glob["caseInsensitive"].as_bool().unwrap_or(false);
         let pattern = pattern.strip_prefix("./").unwrap_or(pattern);
-        set.add(GlobBuilder::new(pattern).case_insensitive(insensitive).build()?);
+        set.add(
+            GlobBuilder::new(pattern)
+                .case_insensitive(insensitive)
+                .build()?,
+        );
     }
     set.build().map(Some)
 }
 
 /// What the rules find in one file.
 pub(super) fn check(file: &SourceFile<'_>, rules: &[UserRule]) -> Vec<Finding> {
-    let mut rules = rules.iter().filter(|rule| rule.judges(file.path)).peekable();
-    let Some(first) = rules.peek() else { return Vec::new() };
+    let mut rules = rules
+        .iter()
+        .filter(|rule| rule.judges(file.path))
+        .peekable();
+    let Some(first) = rules.peek() else {
+        return Vec::new();
+    };
     let Ok(document) = StrDoc::try_new(file.text, first.config.language) else {
         return Vec::new();
     };
@@ -145,15 +173,20 @@ pub(super) fn check(file: &SourceFile<'_>, rules: &[UserRule]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for rule in rules {
         for found in root.root().find_all(&rule.config.matcher) {
-            let (line, column) =
-                crate::facts::syntax::position(file.text, found.range().start);
+            let (line, column) = crate::facts::syntax::position(file.text, found.range().start);
             findings.push(Finding {
                 rule: rule.id().to_owned(),
                 file: file.path.to_owned(),
                 line,
                 column,
                 message: rule.config.get_message(&found),
-                hint: rule.config.note.as_deref().unwrap_or_default().trim().to_owned(),
+                hint: rule
+                    .config
+                    .note
+                    .as_deref()
+                    .unwrap_or_default()
+                    .trim()
+                    .to_owned(),
             });
         }
     }
@@ -199,7 +232,9 @@ impl FromStr for Grammar {
 
 impl<'de> Deserialize<'de> for Grammar {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(de::Error::custom)
     }
 }
 
@@ -213,14 +248,21 @@ impl AstLanguage for Grammar {
         let mut out = String::with_capacity(query.len());
         let mut dollars = 0_usize;
         let flush = |out: &mut String, dollars: usize, is_variable: bool| {
-            out.extend(std::iter::repeat_n(if is_variable { expando } else { '$' }, dollars));
+            out.extend(std::iter::repeat_n(
+                if is_variable { expando } else { '$' },
+                dollars,
+            ));
         };
         for c in query.chars() {
             if c == '$' {
                 dollars += 1;
                 continue;
             }
-            flush(&mut out, dollars, matches!(c, 'A'..='Z' | '_') || dollars == 3);
+            flush(
+                &mut out,
+                dollars,
+                matches!(c, 'A'..='Z' | '_') || dollars == 3,
+            );
             dollars = 0;
             out.push(c);
         }
@@ -241,7 +283,10 @@ impl AstLanguage for Grammar {
     }
 
     fn field_to_id(&self, field: &str) -> Option<u16> {
-        self.0.grammar().field_id_for_name(field).map(std::num::NonZero::get)
+        self.0
+            .grammar()
+            .field_id_for_name(field)
+            .map(std::num::NonZero::get)
     }
 
     fn build_pattern(&self, builder: &PatternBuilder) -> Result<Pattern, PatternError> {
@@ -270,13 +315,43 @@ mod tests {
     #[test]
     fn finds_patterns_in_every_language() {
         let cases = [
-            ("go", "a.go", "package a\nfunc f() { panic(\"x\") }\n", "panic($A)", (2, 12)),
-            ("rust", "a.rs", "fn f() {\n  g.unwrap();\n}\n", "$A.unwrap()", (2, 3)),
-            ("typescript", "a.ts", "const ä = 1; eval(x)", "eval($$$)", (1, 14)),
-            ("tsx", "a.tsx", "const a = <p>{eval(x)}</p>", "eval($A)", (1, 15)),
+            (
+                "go",
+                "a.go",
+                "package a\nfunc f() { panic(\"x\") }\n",
+                "panic($A)",
+                (2, 12),
+            ),
+            (
+                "rust",
+                "a.rs",
+                "fn f() {\n  g.unwrap();\n}\n",
+                "$A.unwrap()",
+                (2, 3),
+            ),
+            (
+                "typescript",
+                "a.ts",
+                "const ä = 1; eval(x)",
+                "eval($$$)",
+                (1, 14),
+            ),
+            (
+                "tsx",
+                "a.tsx",
+                "const a = <p>{eval(x)}</p>",
+                "eval($A)",
+                (1, 15),
+            ),
             ("javascript", "a.js", "eval(x)", "eval($A)", (1, 1)),
             ("python", "a.py", "x = 1\nexec(x)\n", "exec($A)", (2, 1)),
-            ("java", "A.java", "class A { void f() { System.exit(1); } }", "System.exit($A)", (1, 22)),
+            (
+                "java",
+                "A.java",
+                "class A { void f() { System.exit(1); } }",
+                "System.exit($A)",
+                (1, 22),
+            ),
         ];
         for (language, path, text, pattern, place) in cases {
             let yaml = format!(
@@ -293,7 +368,10 @@ mod tests {
     fn messages_name_what_was_matched_and_comments_switch_nothing_off() {
         let yaml = "id: no-panic\nlanguage: Go\nmessage: do not panic with $A\nrule: {pattern: panic($A)}\n";
         let text = "package a\nfunc f() {\n\t// ast-grep-ignore\n\tpanic(1)\n\t// panic(2)\n\t_ = \"panic(3)\"\n}\n";
-        assert_eq!(found(yaml, "a.go", text), [(4, 2, "do not panic with 1".to_owned())]);
+        assert_eq!(
+            found(yaml, "a.go", text),
+            [(4, 2, "do not panic with 1".to_owned())]
+        );
     }
 
     #[test]
@@ -316,26 +394,53 @@ mod tests {
     fn a_file_that_cannot_be_used_is_named_with_the_cause() {
         let cases = [
             ("id: [", "yaml"),
-            ("id: a\nlanguage: cobol\nmessage: m\nrule: {pattern: x}\n", "unknown language `cobol`"),
-            ("id: a\nlanguage: go\nmessage: m\nrule: {kind: no_such_kind}\n", "no_such_kind"),
-            ("id: a\nlanguage: go\nmessage: m\nrule: {pattern: x}\nrules: 1\n", "rules"),
+            (
+                "id: a\nlanguage: cobol\nmessage: m\nrule: {pattern: x}\n",
+                "unknown language `cobol`",
+            ),
+            (
+                "id: a\nlanguage: go\nmessage: m\nrule: {kind: no_such_kind}\n",
+                "no_such_kind",
+            ),
+            (
+                "id: a\nlanguage: go\nmessage: m\nrule: {pattern: x}\nrules: 1\n",
+                "rules",
+            ),
             ("language: go\nmessage: m\nrule: {pattern: x}\n", "no `id`"),
             ("id: a\nlanguage: go\nrule: {pattern: x}\n", "no `message`"),
-            ("id: vmfilter\nlanguage: go\nmessage: m\nrule: {pattern: x}\n", "shipped rule"),
-            ("id: a\nlanguage: go\nmessage: m\nrule: {pattern: x}\n---\nid: a\nlanguage: go\nmessage: m\nrule: {pattern: y}\n", "twice"),
-            ("id: a\nlanguage: go\nmessage: m\nrule: {pattern: x}\nfiles: ['[']\n", "["),
-            ("id: a\nlanguage: go\nmessage: m\nrule: {pattern: ''}\n", "a.yml"),
+            (
+                "id: vmfilter\nlanguage: go\nmessage: m\nrule: {pattern: x}\n",
+                "shipped rule",
+            ),
+            (
+                "id: a\nlanguage: go\nmessage: m\nrule: {pattern: x}\n---\nid: a\nlanguage: go\nmessage: m\nrule: {pattern: y}\n",
+                "twice",
+            ),
+            (
+                "id: a\nlanguage: go\nmessage: m\nrule: {pattern: x}\nfiles: ['[']\n",
+                "[",
+            ),
+            (
+                "id: a\nlanguage: go\nmessage: m\nrule: {pattern: ''}\n",
+                "a.yml",
+            ),
         ];
         for (yaml, cause) in cases {
             let error = parse(".pertask/rules/a.yml", yaml).unwrap_err().to_string();
             assert!(error.starts_with(".pertask/rules/a.yml: "), "{error}");
-            assert!(error.to_lowercase().contains(&cause.to_lowercase()), "{yaml}: {error}");
+            assert!(
+                error.to_lowercase().contains(&cause.to_lowercase()),
+                "{yaml}: {error}"
+            );
         }
         assert_eq!(parse("a.yml", "").unwrap().len(), 0);
         assert_eq!(
-            parse("a.yml", "id: a\nlanguage: go\nmessage: m\nseverity: off\nrule: {pattern: x}\n")
-                .unwrap()
-                .len(),
+            parse(
+                "a.yml",
+                "id: a\nlanguage: go\nmessage: m\nseverity: off\nrule: {pattern: x}\n"
+            )
+            .unwrap()
+            .len(),
             0
         );
     }

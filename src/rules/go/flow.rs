@@ -7,96 +7,18 @@
 //! that is kept in a variable is walked with what holds at every place the variable is used; any
 //! other with what holds where it stands.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod know;
+mod state;
+
+use std::collections::BTreeMap;
 
 use tree_sitter::Node;
 
+use self::state::meet;
+pub use self::state::{Know, State};
 use super::scope::DeclId;
 use super::{At, Callee, Package};
 use crate::facts::syntax::{children, text, walk};
-
-/// The fact that branches establish.
-pub const PASSED: usize = usize::MAX;
-
-/// What the truth of an expression tells about [`PASSED`].
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Know {
-    /// Being true means passed.
-    pub when_true: bool,
-    /// Being false means passed.
-    pub when_false: bool,
-}
-
-impl Know {
-    /// What the negation tells.
-    #[must_use]
-    pub fn negated(self) -> Self {
-        Self {
-            when_true: self.when_false,
-            when_false: self.when_true,
-        }
-    }
-
-    /// What holds for one of two values, not known which.
-    #[must_use]
-    pub fn either(self, other: Self) -> Self {
-        Self {
-            when_true: self.when_true && other.when_true,
-            when_false: self.when_false && other.when_false,
-        }
-    }
-}
-
-/// What holds on every path to a place.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct State {
-    /// Facts, [`PASSED`] and whatever the guard numbers.
-    pub facts: BTreeSet<usize>,
-    vars: BTreeMap<DeclId, Know>,
-}
-
-impl State {
-    /// Whether a branch has established [`PASSED`].
-    #[must_use]
-    pub fn passed(&self) -> bool {
-        self.facts.contains(&PASSED)
-    }
-
-    fn meet(mut self, other: &Self) -> Self {
-        let (mine, theirs) = (self.passed(), other.passed());
-        let ids: BTreeSet<DeclId> = self.vars.keys().chain(other.vars.keys()).copied().collect();
-        let vars = ids
-            .into_iter()
-            .map(|id| {
-                let weigh = |state: &Self, passed: bool| {
-                    let know = state.vars.get(&id).copied().unwrap_or_default();
-                    Know {
-                        when_true: know.when_true || passed,
-                        when_false: know.when_false || passed,
-                    }
-                };
-                (id, weigh(&self, mine).either(weigh(other, theirs)))
-            })
-            .collect();
-        self.facts = self.facts.intersection(&other.facts).copied().collect();
-        self.vars = vars;
-        self
-    }
-
-    fn with(mut self, passed: bool) -> Self {
-        if passed {
-            self.facts.insert(PASSED);
-        }
-        self
-    }
-}
-
-fn meet(a: Option<State>, b: Option<State>) -> Option<State> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(a.meet(&b)),
-        (one, None) | (None, one) => one,
-    }
-}
 
 /// A rule's part in the walk.
 pub trait Guard<'t> {
@@ -638,90 +560,6 @@ impl<'p, 't, G: Guard<'t>> Flow<'p, 't, G> {
                 }
             }
             _ => self.expr_all(node, state),
-        }
-    }
-
-    fn know(&mut self, node: Node<'t>, index: usize, state: &State) -> Know {
-        let know = self.know_bare(node, index, state);
-        let passed = state.passed();
-        Know {
-            when_true: know.when_true || passed,
-            when_false: know.when_false || passed,
-        }
-    }
-
-    fn know_bare(&mut self, node: Node<'t>, index: usize, state: &State) -> Know {
-        match node.kind() {
-            "true" => Know {
-                when_true: false,
-                when_false: true,
-            },
-            "false" => Know {
-                when_true: true,
-                when_false: false,
-            },
-            "parenthesized_expression" => match children(node).first() {
-                Some(inner) => self.know_bare(*inner, index, state),
-                None => Know::default(),
-            },
-            "unary_expression" => {
-                let operator = node.child_by_field_name("operator").map(|o| self.text(o));
-                match (operator, node.child_by_field_name("operand")) {
-                    (Some("!"), Some(operand)) => self.know_bare(operand, 0, state).negated(),
-                    _ => Know::default(),
-                }
-            }
-            "binary_expression" => {
-                let (Some(left), Some(right), Some(operator)) = (
-                    node.child_by_field_name("left"),
-                    node.child_by_field_name("right"),
-                    node.child_by_field_name("operator").map(|o| self.text(o)),
-                ) else {
-                    return Know::default();
-                };
-                match operator {
-                    "&&" | "||" => {
-                        let a = self.know_bare(left, 0, state);
-                        let b = self.know_bare(right, 0, state);
-                        if operator == "&&" {
-                            Know {
-                                when_true: a.when_true || b.when_true,
-                                when_false: a.when_false && b.when_false,
-                            }
-                        } else {
-                            Know {
-                                when_true: a.when_true && b.when_true,
-                                when_false: a.when_false || b.when_false,
-                            }
-                        }
-                    }
-                    "==" | "!=" => {
-                        let sides = [(left, self.text(right)), (right, self.text(left))];
-                        for (side, literal) in sides {
-                            if matches!(literal, "true" | "false") {
-                                let know = self.know_bare(side, 0, state);
-                                return if (literal == "true") == (operator == "==") {
-                                    know
-                                } else {
-                                    know.negated()
-                                };
-                            }
-                        }
-                        self.guard.know(self.at(node), index)
-                    }
-                    _ => self.guard.know(self.at(node), index),
-                }
-            }
-            "identifier" => {
-                if let Some((file, id)) = self.package.decl(self.at(node))
-                    && file == self.file
-                    && let Some(know) = state.vars.get(&id)
-                {
-                    return *know;
-                }
-                self.guard.know(self.at(node), index)
-            }
-            _ => self.guard.know(self.at(node), index),
         }
     }
 }
