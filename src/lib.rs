@@ -20,7 +20,14 @@
 //! | [`commands`] | one file per subcommand |
 
 pub mod attempt;
+pub mod commands;
+pub mod demo;
+pub mod driver;
+pub mod effect;
 pub mod facts;
+pub mod forge;
+pub mod git;
+pub mod ledger;
 pub mod plan;
 pub mod prompt;
 pub mod publish;

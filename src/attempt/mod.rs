@@ -97,6 +97,7 @@ pub async fn run(
     tell(Event::Checking);
     let mut judge = Judge::new(place, order, &answered)?;
     let stop = judge.before_commands(&answered)?;
+    let mut complete = true;
     if !stop && !order.checks.is_empty() {
         match (&scan, resumed) {
             (Some(scan), false) => place.worktree.remove_leftovers(scan)?,
@@ -108,12 +109,12 @@ pub async fn run(
                 &order.branch,
             )?,
         }
-        judge.commands(cancel, tell).await;
+        complete = judge.commands(cancel, tell).await;
     }
     if !stop {
         judge.rules()?;
     }
-    let result = judge.result(answered, cancel, now());
+    let result = judge.result(answered, complete, cancel, now())?;
     effect::perform("note the result", || {
         place.folder.write(folder::RESULT, &result)
     })?;
@@ -278,13 +279,14 @@ impl<'a> Judge<'a> {
         Ok(stop)
     }
 
-    async fn commands(&mut self, cancel: &Cancel, tell: &mut dyn FnMut(Event)) {
+    /// Runs the commands; returns whether it got through them, or to one that failed by itself.
+    async fn commands(&mut self, cancel: &Cancel, tell: &mut dyn FnMut(Event)) -> bool {
         let dir = self.place.worktree.path().join(&self.order.directory);
         let wrapper = &self.place.wrapper;
         let limit = Duration::from_secs(self.order.check_timeout_s);
         for command in &self.order.checks {
             if cancel.is_cancelled() {
-                return;
+                return false;
             }
             tell(Event::Check(checks::commands::shell_words(
                 &command.command,
@@ -302,21 +304,47 @@ impl<'a> Judge<'a> {
             let outcome = checks::commands::run(command, &dir, env, wrapper, limit, cancel).await;
             tell(Event::Checked(outcome.clone()));
             let failed_build = command.kind == CheckKind::Build && !outcome.passed;
+            let passed = outcome.passed;
             self.checks.push(outcome);
+            if cancel.is_cancelled() && !passed {
+                return false;
+            }
             if failed_build {
-                return;
+                break;
             }
         }
+        true
     }
 
     fn rules(&mut self) -> anyhow::Result<()> {
-        let _ = &self.order.rules;
+        let outcome = checks::rules::run(self.place.repo, &self.tree, self.order)?;
+        self.checks.extend(outcome);
         Ok(())
     }
 
-    fn result(self, answered: Answered, cancel: &Cancel, finished: Timestamp) -> AttemptResult {
-        let verdict = verdict(&answered, &self.checks, self.order, cancel);
-        AttemptResult {
+    /// What the tasks' files declare, read from their syntax trees.
+    fn api(&self) -> anyhow::Result<Vec<String>> {
+        let mut found = Vec::new();
+        for file in &self.order.scope.files {
+            if let Some(bytes) = self.place.repo.file(&self.tree, &file.path)? {
+                let items = crate::facts::api(&file.path, &String::from_utf8_lossy(&bytes));
+                found.extend(items.into_iter().map(|item| item.signature));
+            }
+        }
+        Ok(found)
+    }
+
+    fn result(
+        self,
+        answered: Answered,
+        complete: bool,
+        cancel: &Cancel,
+        finished: Timestamp,
+    ) -> anyhow::Result<AttemptResult> {
+        let interrupted = !complete && cancel.is_cancelled();
+        let verdict = verdict(&answered, &self.checks, self.order, interrupted);
+        let api = self.api()?;
+        Ok(AttemptResult {
             schema: SCHEMA,
             run: self.order.run.clone(),
             item: self.order.item.clone(),
@@ -327,12 +355,12 @@ impl<'a> Judge<'a> {
             verdict,
             tree: Some(self.tree),
             files: self.files,
-            api: Vec::new(),
+            api,
             checks: self.checks,
             agent: answered.report,
             handoff: answered.handoff,
             handoff_problem: answered.handoff_problem,
-        }
+        })
     }
 }
 
@@ -340,9 +368,9 @@ fn verdict(
     answered: &Answered,
     checks: &[CheckOutcome],
     order: &Order,
-    cancel: &Cancel,
+    interrupted: bool,
 ) -> Verdict {
-    if cancel.is_cancelled()
+    if interrupted
         || answered
             .report
             .as_ref()

@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use super::cli::{ModeChoice, Settings};
 use super::{Usage, usage};
 use crate::driver::documents::AtCommit;
+use crate::driver::orders;
 use crate::git::{GitError, Repo};
 use crate::ledger::{self, Ledger, Snapshot};
 use crate::plan::{self, Config, Loaded, mode};
+use crate::rules::user::UserRule;
 use crate::run::state::{Base, Item, State};
 
 /// The repository of the current directory.
@@ -173,13 +175,10 @@ pub(super) fn prepare(repo: &Repo, name: &str, settings: &Settings) -> anyhow::R
         )
         .into());
     }
-    let loaded = plan::load(
-        name,
-        &docs,
-        &config,
-        &parameters(&settings.params)?,
-        &plan::RULES,
-    )?;
+    let team = orders::parse_rules(&orders::rule_files(&docs)?).map_err(|e| usage!("{e:#}"))?;
+    let mut rules: Vec<&str> = plan::RULES.to_vec();
+    rules.extend(team.iter().map(UserRule::id));
+    let loaded = plan::load(name, &docs, &config, &parameters(&settings.params)?, &rules)?;
     let forced = match settings.mode {
         ModeChoice::Auto => None,
         ModeChoice::PerTask => Some(plan::Mode::PerTask),

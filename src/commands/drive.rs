@@ -74,6 +74,15 @@ pub(super) fn drive(repo: &Repo, run: &str, driving: &Driving) -> anyhow::Result
                 }
             })
             .collect();
+        if driving.watch && !ask && only_reviews(&rest) {
+            if !watch(repo, &rest.snapshot, &interrupt)? {
+                break Rest {
+                    interrupted: true,
+                    ..rest
+                };
+            }
+            continue;
+        }
         let Some(key) = reviews.first().filter(|_| ask) else {
             break rest;
         };
@@ -87,6 +96,26 @@ pub(super) fn drive(repo: &Repo, run: &str, driving: &Driving) -> anyhow::Result
     };
     drop(lock);
     finish(repo, &rest)
+}
+
+fn only_reviews(rest: &Rest) -> bool {
+    !rest.waits.is_empty() && rest.waits.iter().all(|w| matches!(w, Wait::Review { .. }))
+}
+
+/// Waits until somebody records something; false when the person interrupts.
+fn watch(repo: &Repo, snapshot: &Snapshot, interrupt: &Interrupt) -> anyhow::Result<bool> {
+    eprint(&format!(
+        "Watching run {}; it goes on when a review is recorded (Ctrl-C stops watching)\n",
+        snapshot.state.run
+    ));
+    let ledger = Ledger::of(repo, &snapshot.state.run);
+    while !interrupt.cancel.is_cancelled() {
+        if ledger.tip()?.as_ref() != Some(&snapshot.commit) {
+            return Ok(true);
+        }
+        std::thread::sleep(std::time::Duration::from_millis(500));
+    }
+    Ok(false)
 }
 
 /// Records a review in the ledger, reading again when a race is lost.

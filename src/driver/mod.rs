@@ -143,7 +143,7 @@ impl<'a> Driver<'a> {
     /// When our own part fails; what was recorded until then stays recorded.
     pub fn run(&mut self, audience: &mut dyn Audience) -> anyhow::Result<Rest> {
         loop {
-            for done in self.workers.finished() {
+            while let Some(done) = self.workers.next(Duration::ZERO, audience) {
                 self.worker_done(done, audience);
             }
             let snapshot = self.ledger.read()?;

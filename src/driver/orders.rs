@@ -6,10 +6,12 @@ use sha2::Digest as _;
 use super::documents::AtCommit;
 use crate::attempt::checks::scope;
 use crate::git::Repo;
-use crate::plan::{Config, Plan, Task};
+use crate::plan::{Config, Documents, Plan, Task};
 use crate::publish;
+use crate::rules::user::UserRule;
 use crate::run::order::{
-    CheckCommand, CheckKind, FileRules, Order, OrderAgent, OrderKind, SCHEMA, Scope, ScopeFile,
+    CheckCommand, CheckKind, FileRules, Order, OrderAgent, OrderKind, RuleFile, SCHEMA, Scope,
+    ScopeFile,
 };
 use crate::run::state::{Item, Pending, State};
 
@@ -111,6 +113,7 @@ impl Orders<'_> {
                     rules: t.rules.clone(),
                 })
                 .collect(),
+            rule_files: rule_files(&self.documents())?,
             sparse: self.plan.sparse.clone(),
             sandbox: self.config.sandbox,
         })
@@ -225,10 +228,47 @@ impl Orders<'_> {
         Ok(self.repo.with_entries(Some(tree), &[(log, entry)])?)
     }
 
+    /// The team's own rules.
+    pub(super) fn user_rules(&self) -> anyhow::Result<Vec<UserRule>> {
+        parse_rules(&rule_files(&self.documents())?)
+    }
+
     /// The documents prompts may be overridden by: those of the pinned commit.
     pub(super) fn documents(&self) -> AtCommit<'_> {
         AtCommit::new(self.repo, &self.state.base.commit)
     }
+}
+
+/// The files of the team's own rules, `.pertask/rules/*.yml`.
+///
+/// # Errors
+/// When they cannot be read.
+pub fn rule_files(docs: &dyn Documents) -> anyhow::Result<Vec<RuleFile>> {
+    let folder = ".pertask/rules";
+    let mut files = Vec::new();
+    for name in docs.list(folder)? {
+        let path = format!("{folder}/{name}");
+        let is_yaml = path
+            .rsplit('.')
+            .next()
+            .is_some_and(|e| e == "yml" || e == "yaml");
+        if let Some(yaml) = docs.read(&path)?.filter(|_| is_yaml) {
+            files.push(RuleFile { path, yaml });
+        }
+    }
+    Ok(files)
+}
+
+/// The rules in these files.
+///
+/// # Errors
+/// When one of them is not in ast-grep's format.
+pub fn parse_rules(files: &[RuleFile]) -> anyhow::Result<Vec<UserRule>> {
+    let mut rules = Vec::new();
+    for file in files {
+        rules.extend(crate::rules::user::parse(&file.path, &file.yaml)?);
+    }
+    Ok(rules)
 }
 
 fn scope_of(tasks: &[&Task]) -> Scope {

@@ -3,6 +3,7 @@
 use super::orders::Orders;
 use crate::plan::Documents as _;
 use crate::prompt::{self, FailedCheck, Feedback, Kind, PriorTask, PromptContext};
+use crate::rules::user::UserRule;
 use crate::run::BATCH;
 use crate::run::order::OrderKind;
 use crate::run::state::{Item, Phase, State, TaskRef};
@@ -11,7 +12,16 @@ use crate::run::state::{Item, Phase, State, TaskRef};
 pub(super) fn prompt(orders: &Orders<'_>, item: &Item, kind: OrderKind) -> anyhow::Result<String> {
     let documents = orders.documents();
     let ids: Vec<&str> = item.tasks.iter().map(|t| t.id.as_str()).collect();
-    let rule = |id: &str| crate::rules::text(id).unwrap_or_default().to_owned();
+    let team = orders.user_rules()?;
+    let rule = |id: &str| {
+        let own = crate::rules::by_id(id).map(|r| r.prompt_text.to_owned());
+        own.or_else(|| {
+            team.iter()
+                .find(|r| r.id() == id)
+                .map(UserRule::prompt_text)
+        })
+        .unwrap_or_default()
+    };
     let mut context = PromptContext::new(&orders.state.run, orders.plan, &ids, &rule)
         .with_prior(prior(orders.state, item));
     for path in orders

@@ -135,18 +135,6 @@ impl Workers {
         });
     }
 
-    /// What has finished so far, without waiting.
-    pub fn finished(&mut self) -> Vec<Done> {
-        let mut found = Vec::new();
-        while let Ok(news) = self.receiver.try_recv() {
-            if let News::Done(done) = news {
-                self.running.retain(|r| r.claim != done.claim);
-                found.push(done);
-            }
-        }
-        found
-    }
-
     /// Waits up to `time` for an order to be finished, passing on what happens meanwhile.
     pub fn next(&mut self, time: Duration, audience: &mut dyn Audience) -> Option<Done> {
         let end = std::time::Instant::now() + time;

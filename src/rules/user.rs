@@ -9,7 +9,6 @@ use std::path::Path;
 use std::str::FromStr;
 
 use ast_grep_config::{Fixer, GlobalRules, RuleConfig, Severity};
-use ast_grep_core::Matcher as _;
 use ast_grep_core::matcher::{PatternBuilder, PatternError};
 use ast_grep_core::tree_sitter::{LanguageExt, StrDoc, TSLanguage};
 use ast_grep_core::{Language as AstLanguage, Pattern};

@@ -49,6 +49,8 @@ pub struct Order {
     pub check_timeout_s: u64,
     /// P0 rules to check, by id, per file.
     pub rules: Vec<FileRules>,
+    /// The team's own rules, in ast-grep's format.
+    pub rule_files: Vec<RuleFile>,
     /// Cone of the workspace.
     pub sparse: Vec<String>,
     /// Whether agent and checks are confined.
@@ -120,6 +122,15 @@ pub struct FileRules {
     pub path: String,
     /// Ids of the rules.
     pub rules: Vec<String>,
+}
+
+/// A file of the team's own rules.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleFile {
+    /// Path from the root.
+    pub path: String,
+    /// The whole file.
+    pub yaml: String,
 }
 
 /// What the tool verifies by itself.

@@ -2,6 +2,7 @@
 
 pub mod commands;
 pub mod files;
+pub mod rules;
 pub mod scope;
 
 pub use scope::is_protected;

@@ -307,7 +307,11 @@ fn item_view(item: &Item, total: usize, now: Timestamp) -> impl Iterator<Item = 
         item: item.key.clone(),
         state: TaskState::from(&item.phase),
         reasons: reasons.iter().map(|r| clean::line(r)).collect(),
-        attempts: item.attempts.len(),
+        attempts: item
+            .attempts
+            .iter()
+            .filter(|a| a.kind != crate::run::order::OrderKind::Forward)
+            .count(),
         branch: item.branch.as_ref().map(|b| b.name.clone()),
         commit: item.branch.as_ref().map(|b| b.head.clone()),
         merged: item.merged.as_ref().map(|m| MergedView {

@@ -1,0 +1,118 @@
+//! The P0 rules, on exactly the tree that will be committed.
+
+use std::collections::BTreeMap;
+
+use super::outcome;
+use crate::facts;
+use crate::git::Repo;
+use crate::rules::{self, Context, SourceFile};
+use crate::run::order::{CheckKind, CheckOutcome, Order};
+
+/// Judges the order's files by the rules that apply to each; `None` when none applies to any.
+///
+/// # Errors
+/// When the tree cannot be read, or a rule of the team's is not in ast-grep's format.
+pub fn run(repo: &Repo, tree: &str, order: &Order) -> anyhow::Result<Option<CheckOutcome>> {
+    let wanted: BTreeMap<&str, &[String]> = order
+        .rules
+        .iter()
+        .filter(|r| !r.rules.is_empty())
+        .map(|r| (r.path.as_str(), r.rules.as_slice()))
+        .collect();
+    if wanted.is_empty() {
+        return Ok(None);
+    }
+    let mut team = Vec::new();
+    for file in &order.rule_files {
+        team.extend(rules::user::parse(&file.path, &file.yaml)?);
+    }
+    let files = package_files(repo, tree, wanted.keys().copied())?;
+    let sources: Vec<SourceFile<'_>> = files
+        .iter()
+        .map(|(path, text)| SourceFile { path, text })
+        .collect();
+    let context = Context {
+        go_version: go_version(repo, tree, &order.directory)?,
+        ..Context::default()
+    };
+    let asked = |path: &str, rule: &str| {
+        wanted
+            .get(path)
+            .is_some_and(|ids| ids.iter().any(|id| id == rule))
+    };
+    let findings = rules::check(&sources, &asked, &context, &team);
+    let count: usize = wanted.values().map(|ids| ids.len()).sum();
+    let detail = match findings.as_slice() {
+        [] => format!("{count} hold"),
+        [one] => format!("{}:{}: {} ({})", one.file, one.line, one.message, one.rule),
+        [first, ..] => format!(
+            "{} findings, the first at {}:{}: {} ({})",
+            findings.len(),
+            first.file,
+            first.line,
+            first.message,
+            first.rule
+        ),
+    };
+    let output = if findings.is_empty() {
+        String::new()
+    } else {
+        rules::output::human(&findings)
+    };
+    Ok(Some(outcome(
+        CheckKind::Rules,
+        "rules",
+        findings.is_empty(),
+        detail,
+        output,
+    )))
+}
+
+/// All source files of the folders that the asked files are in: a rule may have to look at what
+/// lies beside them.
+fn package_files<'p>(
+    repo: &Repo,
+    tree: &str,
+    paths: impl Iterator<Item = &'p str>,
+) -> anyhow::Result<BTreeMap<String, String>> {
+    let mut files = BTreeMap::new();
+    for path in paths {
+        let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let extension = name.rsplit_once('.').map(|(_, e)| e);
+        for beside in repo.list(tree, folder)? {
+            let same = beside
+                .rsplit('/')
+                .next()
+                .and_then(|n| n.rsplit_once('.'))
+                .map(|(_, e)| e)
+                == extension;
+            if (same || beside == path)
+                && !files.contains_key(&beside)
+                && let Some(bytes) = repo.file(tree, &beside)?
+            {
+                files.insert(beside, String::from_utf8_lossy(&bytes).into_owned());
+            }
+        }
+    }
+    Ok(files)
+}
+
+/// The `go` directive of the module that `directory` is in.
+fn go_version(repo: &Repo, tree: &str, directory: &str) -> anyhow::Result<Option<(u32, u32)>> {
+    let mut folder = directory.trim_matches('/');
+    loop {
+        let path = if folder.is_empty() {
+            "go.mod".to_owned()
+        } else {
+            format!("{folder}/go.mod")
+        };
+        if let Some(bytes) = repo.file(tree, &path)? {
+            return Ok(facts::go_version(&String::from_utf8_lossy(&bytes)));
+        }
+        match folder.rsplit_once('/') {
+            Some((parent, _)) => folder = parent,
+            None if folder.is_empty() => return Ok(None),
+            None => folder = "",
+        }
+    }
+}
