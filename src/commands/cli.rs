@@ -46,6 +46,8 @@ pub(super) enum Command {
     Skip(SkipArgs),
     /// End a run; every branch is kept
     Abort(RunArgs),
+    /// Read plan and configuration from the base again, for what has not started
+    Amend(AmendArgs),
     /// Show a run's history from its ledger
     Log(RunArgs),
     /// Try it: a sample repository and a scripted agent in a fresh folder
@@ -79,7 +81,7 @@ pub(super) struct PlanArgs {
 }
 
 /// What `plan` and `start` share.
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Default, Clone, Args)]
 pub(super) struct Settings {
     /// Where checkpoints happen
     #[arg(long)]
@@ -163,6 +165,15 @@ pub(super) struct StatusArgs {
 pub(super) struct RunArgs {
     /// Name of the run; may be left out when only one is unfinished
     pub(super) run: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct AmendArgs {
+    /// Name of the run; may be left out when only one is unfinished
+    pub(super) run: Option<String>,
+    /// Show what would change and record nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
 }
 
 #[derive(Debug, Args)]

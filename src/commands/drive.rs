@@ -187,8 +187,7 @@ fn checkpoint(
     let text = report::checkpoint::text(state, item, style(&std::io::stderr()));
     eprint(&format!("\n{}\n", text.trim_end()));
     loop {
-        let answer = interrupt
-            .while_asking(|| terminal::ask("[c]ontinue, [r]eview first, re[v]ise, [q]uit: "));
+        let answer = interrupt.while_asking(|| terminal::ask("c, r or v (q decides later): "));
         let Some(answer) = answer else {
             return Ok(Answer::Later);
         };

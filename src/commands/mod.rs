@@ -1,5 +1,6 @@
 //! The subcommands, one file each, and what they share: arguments, errors, exit codes.
 
+mod amend;
 mod cli;
 mod context;
 mod decide;
@@ -115,6 +116,7 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Retry(args) => decide::retry(&args),
         Command::Skip(args) => decide::skip(&args),
         Command::Abort(args) => decide::abort(&args),
+        Command::Amend(args) => amend::run(&args),
         Command::Log(args) => log::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::DemoAgent => demo::agent(),

@@ -266,6 +266,28 @@ impl<'r> Ledger<'r> {
         self.write(Some(&from.commit), state, message, files, by, at)
     }
 
+    /// Records a transition that changes the pinned plan and configuration.
+    ///
+    /// # Errors
+    /// As [`Ledger::append`].
+    #[expect(clippy::too_many_arguments, reason = "one record, all of it")]
+    pub fn amend(
+        &self,
+        from: &Snapshot,
+        state: State,
+        plan: &Plan,
+        config: &Config,
+        message: &str,
+        by: &Person,
+        at: Timestamp,
+    ) -> Result<Snapshot> {
+        let files = vec![
+            (PLAN.to_owned(), to_json(plan)),
+            (CONFIG.to_owned(), to_json(config)),
+        ];
+        self.write(Some(&from.commit), state, message, files, by, at)
+    }
+
     fn write(
         &self,
         from: Option<&str>,

@@ -43,6 +43,13 @@ pub fn log_path(state: &State) -> String {
     }
 }
 
+/// Whether a path is a log of this plan's, of whichever run.
+#[must_use]
+pub fn is_log(state: &State, path: &str) -> bool {
+    path.strip_prefix(&format!(".pertask/{}/implementation-log", state.plan))
+        .is_some_and(|rest| rest == ".md" || (rest.starts_with('-') && rest.ends_with(".md")))
+}
+
 /// Folder of an attempt in the ledger's tree.
 #[must_use]
 pub fn attempt_dir(item: &Item, attempt: u32) -> String {

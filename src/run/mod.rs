@@ -1,5 +1,6 @@
 //! The run: its state, and what is to be done next. Pure: no I/O, no clock of its own.
 
+pub mod amend;
 pub mod decide;
 pub mod order;
 pub mod state;

@@ -1,0 +1,147 @@
+//! `git pertask amend`: the plan or the configuration turned out wrong after the first review.
+
+use jiff::Timestamp;
+
+use super::cli::{AmendArgs, Settings};
+use super::context;
+use super::{Exit, print};
+use crate::driver::home::RunLock;
+use crate::git::{NewCommit, Repo};
+use crate::ledger::{Ledger, Snapshot};
+use crate::publish;
+use crate::run::amend::{self, Amendment};
+use crate::run::state::Person;
+
+/// `git pertask amend`.
+pub(super) fn run(args: &AmendArgs) -> anyhow::Result<Exit> {
+    let repo = context::repository()?;
+    let run = context::run_named(&repo, args.run.as_deref())?;
+    let by = repo.identity()?;
+    let lock = RunLock::take(&repo, &run)?;
+    let ledger = Ledger::of(&repo, &run);
+    let snapshot = ledger.read()?;
+    let state = &snapshot.state;
+    let (plan, config) = (
+        ledger.plan(&snapshot.commit)?,
+        ledger.config(&snapshot.commit)?,
+    );
+    // The choices made on the command line at the start hold on where the base says nothing new.
+    let settings = Settings {
+        base: Some(state.base.branch.clone()),
+        params: plan
+            .parameters
+            .iter()
+            .map(|(k, v)| format!("{k}={v}"))
+            .collect(),
+        ..Settings::default()
+    };
+    let then = context::prepare(
+        &repo,
+        &state.plan,
+        &Settings {
+            base: Some(state.base.commit.clone()),
+            ..settings.clone()
+        },
+    )?;
+    let now = context::prepare(&repo, &state.plan, &settings)?;
+    let mut wanted = now.config.clone();
+    if config.agent != then.config.agent {
+        wanted.agent.clone_from(&config.agent);
+    }
+    if config.checkpoint != then.config.checkpoint {
+        wanted.checkpoint = config.checkpoint;
+    }
+    let amendment = amend::amend(state, (&plan, &config), (&now.loaded.plan, &wanted))?;
+    let at = &now.base.commit;
+    print(&shown(&amendment, &state.base.branch, at))?;
+    if amendment.changes.is_empty() && *at == state.base.commit {
+        return Ok(Exit::Done);
+    }
+    if args.dry_run {
+        return Ok(Exit::Done);
+    }
+    record(&repo, &ledger, &snapshot, amendment, at, &by)?;
+    drop(lock);
+    print(&format!("Recorded. Go on: git pertask continue {run}\n"))?;
+    Ok(Exit::Done)
+}
+
+fn shown(amendment: &Amendment, branch: &str, commit: &str) -> String {
+    let place = format!("{branch} at {}", crate::run::transition::short(commit));
+    let mut out = String::new();
+    if amendment.changes.is_empty() {
+        out.push_str(&format!(
+            "Nothing changes for what has not started; read from {place}.\n"
+        ));
+    } else {
+        out.push_str(&format!("From {place}:\n"));
+        for change in &amendment.changes {
+            out.push_str(&format!("- {change}\n"));
+        }
+    }
+    if !amendment.too_late.is_empty() {
+        out.push_str("Not applied, because the task has started:\n");
+        for change in &amendment.too_late {
+            out.push_str(&format!("- {change}\n"));
+        }
+    }
+    out
+}
+
+/// Records the amendment; the plan's documents on the run branch become those of the base, so that
+/// the next agents read what the prompts speak of.
+fn record(
+    repo: &Repo,
+    ledger: &Ledger<'_>,
+    snapshot: &Snapshot,
+    amendment: Amendment,
+    base: &str,
+    by: &Person,
+) -> anyhow::Result<()> {
+    let now = Timestamp::now();
+    let mut state = snapshot.state.clone();
+    let folder = format!(".pertask/{}", state.plan);
+    let mut edits = Vec::new();
+    for change in repo.changes(&state.run_branch.head, base)? {
+        let ours = change.path.starts_with(&format!("{folder}/"))
+            && !publish::is_log(&state, &change.path);
+        if ours && let Some(after) = change.after {
+            edits.push((change.path, Some((after.mode, after.oid))));
+        }
+    }
+    if !edits.is_empty() {
+        let tree = repo.with_entries(Some(&repo.tree_of(&state.run_branch.head)?), &edits)?;
+        let message = format!(
+            "[{}] Take the amended documents of the plan\n\nFrom {} at {base}.\n\nPertask-Run: {}\n",
+            state.run, state.base.branch, state.run
+        );
+        state.run_branch.head = repo.commit(&NewCommit {
+            tree: &tree,
+            parents: std::slice::from_ref(&state.run_branch.head),
+            message: &message,
+            author: by,
+            committer: by,
+            time: now,
+        })?;
+    }
+    base.clone_into(&mut state.base.commit);
+    state.items = amendment.items;
+    state.checkpoint = amendment.config.checkpoint;
+    state.merge = amendment.config.merge;
+    state.title.clone_from(&amendment.plan.title);
+    let mut said = format!("Plan amended by {} from {}", by.name, state.base.branch);
+    if !amendment.changes.is_empty() {
+        said.push_str("\n\n");
+        said.push_str(&amendment.changes.join("\n"));
+    }
+    ledger.amend(
+        snapshot,
+        state,
+        &amendment.plan,
+        &amendment.config,
+        &said,
+        by,
+        now,
+    )?;
+    Ok(())
+}
