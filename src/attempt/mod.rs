@@ -319,6 +319,11 @@ impl<'a> Judge<'a> {
     fn rules(&mut self) -> anyhow::Result<()> {
         let outcome = checks::rules::run(self.place.repo, &self.tree, self.order)?;
         self.checks.extend(outcome);
+        self.checks.extend(checks::draft::run(
+            self.place.repo,
+            &self.tree,
+            &self.order.scope,
+        ));
         Ok(())
     }
 

@@ -76,6 +76,9 @@ pub(super) struct PlanArgs {
     /// Show each prompt as well
     #[arg(long)]
     pub(super) prompts: bool,
+    /// Have the agent propose a plan.toml from the documents, reviewed like any task
+    #[arg(long, conflicts_with = "prompts")]
+    pub(super) draft: bool,
     #[command(flatten)]
     pub(super) settings: Settings,
 }

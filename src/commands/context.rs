@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::cli::{ModeChoice, Settings};
 use super::{Usage, usage};
-use crate::driver::documents::AtCommit;
 use crate::driver::orders;
+use crate::git::AtCommit;
 use crate::git::{GitError, Repo};
 use crate::ledger::{self, Ledger, Snapshot};
 use crate::plan::{self, Config, Loaded, mode};
@@ -155,26 +155,7 @@ pub(super) fn prepare(repo: &Repo, name: &str, settings: &Settings) -> anyhow::R
     let base = base(repo, settings.base.as_deref())?;
     let docs = AtCommit::new(repo, &base.commit);
     let warnings = uncommitted(repo, name, &docs, &base)?;
-    let mut config = plan::config::load(&docs)?;
-    if let Some(forge) = settings.forge {
-        config.forge = forge;
-    }
-    if let Some(checkpoint) = settings.checkpoint {
-        config.checkpoint = checkpoint;
-    }
-    if let Some(agent) = &settings.agent {
-        config.agent.clone_from(agent);
-    }
-    if !config.agents.contains_key(&config.agent) {
-        let known: Vec<_> = config.agents.keys().map(String::as_str).collect();
-        return Err(usage!(
-            "there is no agent named {}; the configuration knows {}; add one under [agents.{}] in .pertask/config.toml",
-            config.agent,
-            known.join(", "),
-            config.agent
-        )
-        .into());
-    }
+    let config = configuration(&docs, settings)?;
     let team = orders::parse_rules(&orders::rule_files(&docs)?).map_err(|e| usage!("{e:#}"))?;
     let mut rules: Vec<&str> = plan::RULES.to_vec();
     rules.extend(team.iter().map(UserRule::id));
@@ -194,7 +175,33 @@ pub(super) fn prepare(repo: &Repo, name: &str, settings: &Settings) -> anyhow::R
     })
 }
 
-fn base(repo: &Repo, wanted: Option<&str>) -> anyhow::Result<Base> {
+/// The configuration of a commit, with the command line's choices in it.
+pub(super) fn configuration(docs: &AtCommit<'_>, settings: &Settings) -> anyhow::Result<Config> {
+    let mut config = plan::config::load(docs)?;
+    if let Some(forge) = settings.forge {
+        config.forge = forge;
+    }
+    if let Some(checkpoint) = settings.checkpoint {
+        config.checkpoint = checkpoint;
+    }
+    if let Some(agent) = &settings.agent {
+        config.agent.clone_from(agent);
+    }
+    if !config.agents.contains_key(&config.agent) {
+        let known: Vec<_> = config.agents.keys().map(String::as_str).collect();
+        return Err(usage!(
+            "there is no agent named {}; the configuration knows {}; add one under [agents.{}] in .pertask/config.toml",
+            config.agent,
+            known.join(", "),
+            config.agent
+        )
+        .into());
+    }
+    Ok(config)
+}
+
+/// The branch and commit that everything is read from.
+pub(super) fn base(repo: &Repo, wanted: Option<&str>) -> anyhow::Result<Base> {
     let head = repo.head();
     if let Some(branch) = wanted {
         if matches!(head, Err(GitError::NoCommits)) && repo.resolve(branch)?.is_none() {

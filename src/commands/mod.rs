@@ -5,6 +5,7 @@ mod cli;
 mod context;
 mod decide;
 mod demo;
+mod draft;
 mod drive;
 mod init;
 mod log;

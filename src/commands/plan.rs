@@ -2,7 +2,7 @@
 
 use super::cli::PlanArgs;
 use super::context::{self, Prepared};
-use super::{Exit, drive, print};
+use super::{Exit, draft, drive, print};
 use crate::driver::orders::Orders;
 use crate::git::Repo;
 use crate::plan::{Mode, Risk};
@@ -12,6 +12,9 @@ use crate::run::transition;
 /// `git pertask plan`.
 pub(super) fn run(args: &PlanArgs) -> anyhow::Result<Exit> {
     let repo = context::repository()?;
+    if args.draft {
+        return draft::run(&repo, args);
+    }
     let prepared = context::prepare(&repo, &args.plan, &args.settings)?;
     let style = drive::style(&std::io::stdout());
     let mut out = text(&prepared, style);

@@ -6,7 +6,7 @@ use std::io::Write as _;
 use anyhow::Context as _;
 use jiff::Timestamp;
 
-use super::cli::StartArgs;
+use super::cli::{Driving, StartArgs};
 use super::context::{self, Prepared};
 use super::{Exit, drive, plan as show_plan, print, usage};
 use crate::attempt::process;
@@ -20,13 +20,9 @@ use crate::run::transition;
 /// `git pertask start`.
 pub(super) fn run(args: &StartArgs) -> anyhow::Result<Exit> {
     let repo = context::repository()?;
-    let by = repo.identity()?;
     let prepared = context::prepare(&repo, &args.plan, &args.settings)?;
-    let (run, number) = name_of_run(&repo, &args.plan)?;
-    no_collision(&repo, &run)?;
-    agents_are_there(&prepared, &repo)?;
-    forge::open(prepared.config.forge, &repo).map_err(|e| usage!("{e}"))?;
     if args.dry_run {
+        let run = ready(&repo, &prepared)?.0;
         print(&show_plan::text(
             &prepared,
             drive::style(&std::io::stdout()),
@@ -34,8 +30,24 @@ pub(super) fn run(args: &StartArgs) -> anyhow::Result<Exit> {
         print(&format!("\nThis would start the run {run}.\n"))?;
         return Ok(Exit::Done);
     }
+    begin(&repo, prepared, &args.driving)
+}
+
+/// Name and number of the run that would start; refuses what could not.
+fn ready(repo: &Repo, prepared: &Prepared) -> anyhow::Result<(String, u32)> {
+    let (run, number) = name_of_run(repo, &prepared.loaded.plan.name)?;
+    no_collision(repo, &run)?;
+    agents_are_there(prepared, repo)?;
+    forge::open(prepared.config.forge, repo).map_err(|e| usage!("{e}"))?;
+    Ok((run, number))
+}
+
+/// Starts a run of a prepared plan and carries on with it.
+pub(super) fn begin(repo: &Repo, prepared: Prepared, driving: &Driving) -> anyhow::Result<Exit> {
+    let by = repo.identity()?;
+    let (run, number) = ready(repo, &prepared)?;
     // Taken before the run is there, so that nobody continues it under our hands.
-    let lock = RunLock::take(&repo, &run)?;
+    let lock = RunLock::take(repo, &run)?;
     let Prepared {
         base,
         config,
@@ -65,9 +77,9 @@ pub(super) fn run(args: &StartArgs) -> anyhow::Result<Exit> {
     });
     let message = format!(
         "Run {run} of plan {} starts\n\n{}",
-        args.plan, choice.reason
+        loaded.plan.name, choice.reason
     );
-    match Ledger::of(&repo, &run).create(state, &loaded.plan, &config, &message, &by, now) {
+    match Ledger::of(repo, &run).create(state, &loaded.plan, &config, &message, &by, now) {
         Ok(_) => {}
         Err(LedgerError::Raced(_)) => {
             return Err(LedgerError::Raced(run.clone()))
@@ -76,7 +88,7 @@ pub(super) fn run(args: &StartArgs) -> anyhow::Result<Exit> {
         Err(e) => return Err(e.into()),
     }
     drop(lock);
-    drive::drive(&repo, &run, &args.driving)
+    drive::drive(repo, &run, driving)
 }
 
 /// The name for the next run of this plan.

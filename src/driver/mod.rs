@@ -8,7 +8,6 @@
 //! ledger's tip is looked at twice a second, so a review given in another terminal starts what has
 //! become ready.
 
-pub mod documents;
 mod gate;
 pub mod home;
 pub mod orders;

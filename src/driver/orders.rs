@@ -3,8 +3,8 @@
 use anyhow::Context as _;
 use sha2::Digest as _;
 
-use super::documents::AtCommit;
 use crate::attempt::checks::scope;
+use crate::git::AtCommit;
 use crate::git::Repo;
 use crate::plan::{Config, Documents, Plan, Task};
 use crate::publish;

@@ -10,6 +10,7 @@
 //! and the caller reads again. Crashes: objects are written before any ref names them.
 
 mod cli;
+mod documents;
 mod objects;
 mod refs;
 mod worktree;
@@ -19,6 +20,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 pub use cli::oldest_supported as oldest_git;
+pub use documents::AtCommit;
 pub use objects::{Change, CommitInfo, Entry, GITLINK, MergeOutcome, NewCommit, SYMLINK};
 pub use worktree::{Oddity, Scan, Worktree};
 

@@ -149,6 +149,8 @@ pub enum CheckKind {
     Command,
     /// The P0 rules hold.
     Rules,
+    /// A drafted plan is one that can be started.
+    Plan,
 }
 
 /// What came of an attempt, as data. Nothing in it is the agent's word except `handoff`.

@@ -1,6 +1,7 @@
 //! What the tool verifies itself, whatever a handoff claims.
 
 pub mod commands;
+pub mod draft;
 pub mod files;
 pub mod rules;
 pub mod scope;

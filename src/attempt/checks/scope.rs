@@ -78,11 +78,11 @@ pub fn violations(repo: &Repo, changes: &[Change], scope: &Scope) -> Result<Vec<
         };
         if let Some(what) = impossible(repo, change)? {
             say(what);
+        } else if scope.files.iter().any(|f| f.path == change.path) {
+            // A plan cannot name a protected file; only our own order for a draft does.
         } else if is_protected(&change.path) {
             say("is protected: no agent may change it".to_owned());
-        } else if !scope.files.iter().any(|f| f.path == change.path)
-            && !allowed.is_match(&change.path)
-        {
+        } else if !allowed.is_match(&change.path) {
             say("is outside what this task may touch".to_owned());
         }
     }

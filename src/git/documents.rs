@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 
-use crate::git::Repo;
+use super::Repo;
 use crate::plan::Documents;
 
 /// The files of a commit.
