@@ -331,7 +331,7 @@ mod tests {
 
     #[test]
     fn lists_what_a_go_client_offers() {
-        let source = r#"package wiz
+        let source = r"package wiz
 
 // func Commented() {}
 const s = `func InString() {}`
@@ -357,7 +357,7 @@ type (
 	lister interface{ List() }
 	alias = WizAsset
 )
-"#;
+";
         assert_eq!(
             signatures("a/wiz_client.go", source),
             [

@@ -61,8 +61,11 @@ pub fn parse(output: &str) -> Vec<Place> {
             }
             continue;
         }
-        if let Some(message) = rust_header(line) {
-            rust_message = message;
+        if let Some(header) = rust_header(line) {
+            rust_message = match header {
+                Header::Error(message) => Some(message),
+                Header::Other => None,
+            };
             continue;
         }
         if let Some(place) = line.trim_start().strip_prefix("--> ") {
@@ -129,8 +132,15 @@ fn python_frame(line: &str) -> Option<(String, u32)> {
     (!file.is_empty() && file.len() <= LONGEST_PATH).then(|| (file.to_owned(), number))
 }
 
-/// `error[E0432]: text` gives the text, a warning nothing; `None` when the line is neither.
-fn rust_header(line: &str) -> Option<Option<String>> {
+/// The first line of a diagnostic of rustc.
+enum Header {
+    Error(String),
+    /// A warning or a note, which fails nothing.
+    Other,
+}
+
+/// `error[E0432]: text`, `warning: text`; `None` when the line is neither.
+fn rust_header(line: &str) -> Option<Header> {
     for (word, counts) in [
         ("error", true),
         ("warning", false),
@@ -143,7 +153,11 @@ fn rust_header(line: &str) -> Option<Option<String>> {
                 None => rest,
             };
             let message = rest.strip_prefix(": ")?;
-            return Some(counts.then(|| message.to_owned()));
+            return Some(if counts {
+                Header::Error(message.to_owned())
+            } else {
+                Header::Other
+            });
         }
     }
     None

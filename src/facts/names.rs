@@ -64,23 +64,23 @@ pub fn declared(path: &str, source: &str) -> BTreeSet<String> {
     names
 }
 
-/// The names that `used` declares and `user` refers to in its code, sorted; empty means that
-/// `user` does not use that file.
+/// The names that `other` declares and `file` refers to in its code, sorted; empty means that
+/// `file` does not use the other. Both are a path and its text.
 ///
 /// Meant for files of one package, where a bare name reaches across files. Methods count when
-/// `user` calls a method of that name on something.
+/// `file` calls a method of that name on something.
 #[must_use]
-pub fn uses(user: (&str, &str), used: (&str, &str)) -> Vec<String> {
-    let mut wanted = declared(used.0, used.1);
+pub fn uses(file: (&str, &str), other: (&str, &str)) -> Vec<String> {
+    let mut wanted = declared(other.0, other.1);
     wanted.extend(
-        api(used.0, used.1)
+        api(other.0, other.1)
             .into_iter()
             .filter(|item| item.kind == ApiKind::Method)
             .map(|item| item.name),
     );
-    // What the user declares by itself at top level is its own.
-    let own = declared(user.0, user.1);
-    let found: BTreeSet<&str> = identifiers(user.0, user.1)
+    // What the file declares by itself at top level is its own.
+    let own = declared(file.0, file.1);
+    let found: BTreeSet<&str> = identifiers(file.0, file.1)
         .into_iter()
         .map(|(name, _, _)| name)
         .collect();

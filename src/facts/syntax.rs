@@ -137,6 +137,16 @@ pub fn fields<'t>(node: Node<'t>, field: &str) -> Vec<Node<'t>> {
         .collect()
 }
 
+/// The expressions of a field that holds a list of them, or one.
+#[must_use]
+pub fn list<'t>(node: Node<'t>, field: &str) -> Vec<Node<'t>> {
+    match node.child_by_field_name(field) {
+        Some(list) if list.kind() == "expression_list" => children(list),
+        Some(one) => vec![one],
+        None => Vec::new(),
+    }
+}
+
 /// Whether a node kind is a comment in any of the languages.
 #[must_use]
 pub fn is_comment(kind: &str) -> bool {

@@ -95,10 +95,9 @@ fn blanks<'t>(package: &Package<'t>, at: At<'t>, found: &mut Found<'t>) {
         let last = i + 1 == lefts.len();
         let is_error = match &known {
             Results::Signature(errors) => errors.get(i).copied().unwrap_or(false),
-            Results::LastIsError | Results::Likely => last,
-            Results::NoError => false,
             // A signature that cannot be read: the last of several is an error more often than not.
-            Results::Unknown => last,
+            Results::LastIsError | Results::Likely | Results::Unknown => last,
+            Results::NoError => false,
         };
         if blank(left) && is_error {
             found.push((
@@ -358,8 +357,8 @@ fn is_error<'t>(package: &Package<'t>, expr: At<'t>, follow: usize) -> bool {
             | Callee::Package {
                 path: "fmt",
                 name: "Errorf",
-            } => true,
-            Callee::Foreign { name: "Err", .. } => true,
+            }
+            | Callee::Foreign { name: "Err", .. } => true,
             _ => results(package, expr) == Results::Signature(vec![true]),
         },
         "parenthesized_expression" => children(expr.node).first().is_some_and(|node| {

@@ -215,10 +215,16 @@ fn unjudged(files: &[SourceFile<'_>], wanted: &dyn Fn(&str, &str) -> bool) -> Ve
     findings
 }
 
+struct Member<'a> {
+    file: &'a SourceFile<'a>,
+    tree: tree_sitter::Tree,
+    judged: bool,
+}
+
 fn go_findings(files: &[SourceFile<'_>], context: &Context) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let mut packages: BTreeMap<(String, String), Vec<(&SourceFile<'_>, tree_sitter::Tree, bool)>> =
-        BTreeMap::new();
+    // By directory and package clause.
+    let mut packages: BTreeMap<(String, String), Vec<Member<'_>>> = BTreeMap::new();
     for file in files {
         if Language::of_path(file.path) != Some(Language::Go) {
             continue;
@@ -243,16 +249,16 @@ fn go_findings(files: &[SourceFile<'_>], context: &Context) -> Vec<Finding> {
         packages
             .entry((directory.to_owned(), name.to_owned()))
             .or_default()
-            .push((file, tree, judged));
+            .push(Member { file, tree, judged });
     }
     for members in packages.values() {
         let parsed: Vec<Parsed<'_>> = members
             .iter()
-            .map(|(file, tree, judged)| Parsed {
-                path: file.path,
-                text: file.text,
-                tree,
-                judged: *judged,
+            .map(|member| Parsed {
+                path: member.file.path,
+                text: member.file.text,
+                tree: &member.tree,
+                judged: member.judged,
             })
             .collect();
         let package = Package::new(&parsed);

@@ -1,5 +1,5 @@
-//! `vmfilter`: the handler has a VMFilter that is initialised, and every `Job.Send` is reached only
-//! through a branch on what a VMFilter said (true: processing of the entity stops).
+//! `vmfilter`: the handler has a `VMFilter` that is initialised, and every `Job.Send` is reached only
+//! through a branch on what a `VMFilter` said (true: processing of the entity stops).
 //!
 //! Sends are followed into functions of the package: a function that sends without asking is right
 //! when every place that uses it has asked.

@@ -150,6 +150,10 @@ fn is_from_elsewhere<'t>(package: &Package<'t>, call: At<'t>) -> bool {
         Callee::Package {
             path: "path/filepath" | "io/fs",
             name: "Walk" | "WalkDir",
+        }
+        | Callee::Foreign {
+            name: "Err" | "Wait" | "Acquire",
+            ..
         } => false,
         Callee::Package { path, name } => {
             let last = path.rsplit('/').next().unwrap_or(path);
@@ -158,15 +162,11 @@ fn is_from_elsewhere<'t>(package: &Package<'t>, call: At<'t>) -> bool {
             !makes_errors && (is_standard(path) || is_query_name(name)) && fails()
         }
         Callee::Foreign {
-            name: "Err" | "Wait" | "Acquire",
-            ..
-        } => false,
-        Callee::Foreign {
             operand,
             ty: Some(ty),
             ..
         } => match package.foreign_name(ty) {
-            Some(("context", _)) => false,
+            Some(("context", _)) | None => false,
             Some((path, _)) if is_standard(path) => {
                 let known = results(package, call);
                 !matches!(known, Results::NoError | Results::Unknown)
@@ -177,7 +177,6 @@ fn is_from_elsewhere<'t>(package: &Package<'t>, call: At<'t>) -> bool {
                     is_client_name(name) || is_client_name(last_part(operand.node, source));
                 vendor && !path.ends_with("/errgroup") && fails()
             }
-            None => false,
         },
         // What a package function made: `json.NewDecoder(r).Decode(&v)`.
         Callee::Foreign {

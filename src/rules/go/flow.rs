@@ -18,7 +18,7 @@ use self::state::meet;
 pub use self::state::{Know, State};
 use super::scope::DeclId;
 use super::{At, Callee, Package};
-use crate::facts::syntax::{children, text, walk};
+use crate::facts::syntax::{children, list, text, walk};
 
 /// A rule's part in the walk.
 pub trait Guard<'t> {
@@ -250,8 +250,8 @@ impl<'p, 't, G: Guard<'t>> Flow<'p, 't, G> {
             return false;
         }
         match self.package.callee(self.at(call)) {
-            Callee::Builtin("panic") => true,
-            Callee::Package {
+            Callee::Builtin("panic")
+            | Callee::Package {
                 path: "os",
                 name: "Exit",
             }
@@ -573,14 +573,6 @@ fn named_results(package: &Package<'_>, function: At<'_>) -> Vec<DeclId> {
         .flat_map(|parameter| crate::facts::syntax::fields(parameter, "name"))
         .filter_map(|name| package.files[function.file].scope.local(name))
         .collect()
-}
-
-fn list<'t>(node: Node<'t>, field: &str) -> Vec<Node<'t>> {
-    match node.child_by_field_name(field) {
-        Some(list) if list.kind() == "expression_list" => children(list),
-        Some(one) => vec![one],
-        None => Vec::new(),
-    }
 }
 
 /// Whether an identifier stands on the left of an assignment.

@@ -249,8 +249,7 @@ pub fn last_part<'t>(node: Node<'t>, source: &'t str) -> &'t str {
         let inner = match node.kind() {
             "selector_expression" => node.child_by_field_name("field"),
             "call_expression" => node.child_by_field_name("function"),
-            "index_expression" => node.child_by_field_name("operand"),
-            "unary_expression" => node.child_by_field_name("operand"),
+            "index_expression" | "unary_expression" => node.child_by_field_name("operand"),
             "parenthesized_expression" => children(node).into_iter().next(),
             _ => None,
         };

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use tree_sitter::Node;
 
-use crate::facts::syntax::{children, fields, text};
+use crate::facts::syntax::{children, fields, list, text};
 
 /// Index of a declaration within its file.
 pub type DeclId = usize;
@@ -287,18 +287,37 @@ impl<'t> Builder<'t> {
         }
     }
 
-    fn list(node: Node<'t>, field: &str) -> Vec<Node<'t>> {
-        match node.child_by_field_name(field) {
-            Some(list) if list.kind() == "expression_list" => children(list),
-            Some(one) => vec![one],
-            None => Vec::new(),
-        }
-    }
-
     fn has_token(node: Node<'t>, token: &str) -> bool {
         let mut cursor = node.walk();
         node.children(&mut cursor)
             .any(|child| child.kind() == token)
+    }
+
+    fn repeat(&mut self, node: Node<'t>) {
+        for child in children(node) {
+            if child.kind() == "for_clause" {
+                let from = self.scope.decls.len();
+                self.visit_field(child, "initializer");
+                for decl in &mut self.scope.decls[from..] {
+                    decl.kind = DeclKind::Loop;
+                }
+                self.visit_field(child, "condition");
+                self.visit_field(child, "update");
+            } else if child.kind() == "range_clause" {
+                self.visit_field(child, "right");
+                let lefts = list(child, "left");
+                let rights = list(child, "right");
+                if Self::has_token(child, ":=") {
+                    self.short(&lefts, &rights, [DeclKind::Loop, DeclKind::LoopValue]);
+                } else {
+                    for left in lefts {
+                        self.visit(left);
+                    }
+                }
+            } else {
+                self.visit(child);
+            }
+        }
     }
 
     fn visit(&mut self, node: Node<'t>) {
@@ -322,7 +341,7 @@ impl<'t> Builder<'t> {
             "type_switch_statement" => self.scoped(|b| {
                 b.visit_field(node, "initializer");
                 b.visit_field(node, "value");
-                for alias in Self::list(node, "alias") {
+                for alias in list(node, "alias") {
                     b.declare(alias, DeclKind::Variable, None);
                 }
                 for case in children(node) {
@@ -331,36 +350,11 @@ impl<'t> Builder<'t> {
                     }
                 }
             }),
-            "for_statement" => self.scoped(|b| {
-                for child in children(node) {
-                    if child.kind() == "for_clause" {
-                        let from = b.scope.decls.len();
-                        b.visit_field(child, "initializer");
-                        for decl in &mut b.scope.decls[from..] {
-                            decl.kind = DeclKind::Loop;
-                        }
-                        b.visit_field(child, "condition");
-                        b.visit_field(child, "update");
-                    } else if child.kind() == "range_clause" {
-                        b.visit_field(child, "right");
-                        let lefts = Self::list(child, "left");
-                        let rights = Self::list(child, "right");
-                        if Self::has_token(child, ":=") {
-                            b.short(&lefts, &rights, [DeclKind::Loop, DeclKind::LoopValue]);
-                        } else {
-                            for left in lefts {
-                                b.visit(left);
-                            }
-                        }
-                    } else {
-                        b.visit(child);
-                    }
-                }
-            }),
+            "for_statement" => self.scoped(|b| b.repeat(node)),
             "short_var_declaration" | "receive_statement" => {
                 self.visit_field(node, "right");
-                let lefts = Self::list(node, "left");
-                let rights = Self::list(node, "right");
+                let lefts = list(node, "left");
+                let rights = list(node, "right");
                 if Self::has_token(node, ":=") {
                     self.short(&lefts, &rights, [DeclKind::Variable; 2]);
                 } else {
@@ -372,11 +366,7 @@ impl<'t> Builder<'t> {
                 let operator = node
                     .child_by_field_name("operator")
                     .map_or("=", |operator| text(operator, self.source));
-                self.assign(
-                    &Self::list(node, "left"),
-                    &Self::list(node, "right"),
-                    operator,
-                );
+                self.assign(&list(node, "left"), &list(node, "right"), operator);
             }
             "inc_statement" | "dec_statement" => {
                 self.inner(node);

@@ -217,10 +217,7 @@ impl<'t> Package<'t> {
                 }
                 None
             }
-            "parenthesized_expression" => {
-                self.result_type(Self::at(*children(node).first()?, file), index, follow)
-            }
-            "literal_element" => {
+            "parenthesized_expression" | "literal_element" => {
                 self.result_type(Self::at(*children(node).first()?, file), index, follow)
             }
             "selector_expression" => {
@@ -259,8 +256,7 @@ impl<'t> Package<'t> {
 
     /// The type of a field, found through embedded structs of this package.
     pub fn field_type(&self, base: Ty<'t>, name: &str, depth: usize) -> Option<Ty<'t>> {
-        let bare = base.bare();
-        let fields = match self.local_name(bare) {
+        let fields = match self.local_name(base) {
             Some(local) => self.struct_fields(local),
             None => return None,
         };

@@ -1,4 +1,4 @@
-//! What is a VMFilter, and whether a handler's is initialised.
+//! What is a `VMFilter`, and whether a handler's is initialised.
 
 use std::collections::{HashMap, HashSet};
 
@@ -8,7 +8,7 @@ use crate::facts::syntax::{children, text, walk};
 use crate::rules::go::reach::last_part;
 use crate::rules::go::{At, Field, Package, Ty};
 
-/// The VMFilter fields of a package's handlers.
+/// The `VMFilter` fields of a package's handlers.
 pub struct Filters<'p, 't> {
     package: &'p Package<'t>,
     fields: HashMap<&'t str, Vec<Field<'t>>>,
@@ -58,7 +58,7 @@ impl<'p, 't> Filters<'p, 't> {
         filters
     }
 
-    /// The VMFilter fields of a handler.
+    /// The `VMFilter` fields of a handler.
     pub fn fields(&self, handler: &str) -> &[Field<'t>] {
         self.fields.get(handler).map_or(&[], Vec::as_slice)
     }
@@ -68,7 +68,7 @@ impl<'p, 't> Filters<'p, 't> {
         self.initialised.contains(&(handler, field))
     }
 
-    /// Whether a call asks a VMFilter about an entity.
+    /// Whether a call asks a `VMFilter` about an entity.
     pub fn is_question(&self, call: At<'t>) -> bool {
         let Some(function) = call.node.child_by_field_name("function") else {
             return false;
@@ -151,7 +151,7 @@ impl<'p, 't> Filters<'p, 't> {
             || self.types.contains(text(ty.bare().node, source))
     }
 
-    /// Whether an expression selects a VMFilter field of a handler.
+    /// Whether an expression selects a `VMFilter` field of a handler.
     fn is_field(&self, expr: At<'t>) -> bool {
         if expr.node.kind() != "selector_expression" {
             return false;
@@ -178,7 +178,7 @@ impl<'p, 't> Filters<'p, 't> {
     }
 }
 
-/// Whether a name says VMFilter.
+/// Whether a name says `VMFilter`.
 fn names_filter(name: &str) -> bool {
     name.to_ascii_lowercase()
         .replace('_', "")
@@ -205,7 +205,7 @@ struct Given<'t> {
     /// The struct, when it is known.
     owner: Option<&'t str>,
     field: &'t str,
-    /// The value is made by something named like a VMFilter.
+    /// The value is made by something named like a `VMFilter`.
     makes_filter: bool,
     /// It is in code that something can run.
     live: bool,
