@@ -335,3 +335,11 @@ fn broken_code_is_judged_as_far_as_it_is_readable() {
         }
     }
 }
+
+#[test]
+fn a_file_nobody_wrote_is_not_passed_in_silence() {
+    let long = format!("{HANDLER}{}", "// x\n".repeat(300_000));
+    let found = places(&[("a/wiz.go", &long)]);
+    assert_eq!(found.len(), rules::all().len());
+    assert_eq!(places(&[("a/wiz_test.go", &long)]), []);
+}

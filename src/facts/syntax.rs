@@ -180,6 +180,18 @@ pub fn position(source: &str, byte: usize) -> (u32, u32) {
     )
 }
 
+/// Line and column of a node's start, both from 1, the column in characters; looks at its line only.
+#[must_use]
+pub fn position_of(node: Node<'_>, source: &str) -> (u32, u32) {
+    let point = node.start_position();
+    let line_start = node.start_byte().saturating_sub(point.column);
+    let column = source
+        .get(line_start..node.start_byte())
+        .map_or(0, |line| line.chars().count());
+    let number = |n: usize| u32::try_from(n + 1).unwrap_or(u32::MAX);
+    (number(point.row), number(column))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -29,7 +29,7 @@ use tree_sitter::Node;
 
 use self::go::{Package, Parsed};
 use self::user::UserRule;
-use crate::facts::syntax::{Language, children, position, text};
+use crate::facts::syntax::{Language, children, position_of, text};
 
 pub use marks::{Exemption, exemption};
 
@@ -192,6 +192,9 @@ pub fn check(
     findings
 }
 
+/// Largest Go file that is judged, in bytes; nobody writes one by hand.
+const LARGEST_FILE: usize = 1 << 20;
+
 /// Stack of the judging thread, in bytes; only what is used takes memory.
 const STACK: usize = 256 << 20;
 
@@ -234,11 +237,23 @@ fn go_findings(files: &[SourceFile<'_>], context: &Context) -> Vec<Finding> {
             Some(Exemption::Generated) => false,
             Some(Exemption::Test | Exemption::Excluded) => continue,
         };
+        if file.text.len() > LARGEST_FILE {
+            if judged {
+                let problem =
+                    format!("the file has more than {LARGEST_FILE} bytes and cannot be judged");
+                findings.extend(unreadable(file, &problem, "split it by purpose"));
+            }
+            continue;
+        }
         let Some(tree) = Language::Go.parse(file.text) else {
             continue;
         };
         if judged && go::reach::too_deep(tree.root_node()) {
-            findings.extend(too_deep(file));
+            let problem = format!(
+                "the code is nested more than {} levels deep and cannot be judged",
+                go::reach::DEEPEST
+            );
+            findings.extend(unreadable(file, &problem, "write it with less nesting"));
             continue;
         }
         let directory = file
@@ -286,7 +301,8 @@ fn package_clause<'s>(root: Node<'_>, source: &'s str) -> &'s str {
         .unwrap_or_default()
 }
 
-fn too_deep(file: &SourceFile<'_>) -> Vec<Finding> {
+/// A file that is not looked into gets a finding of every rule: silence would mean that all is well.
+fn unreadable(file: &SourceFile<'_>, problem: &str, hint: &str) -> Vec<Finding> {
     all()
         .iter()
         .map(|rule| Finding {
@@ -294,11 +310,8 @@ fn too_deep(file: &SourceFile<'_>) -> Vec<Finding> {
             file: file.path.to_owned(),
             line: 1,
             column: 1,
-            message: format!(
-                "the code is nested more than {} levels deep and cannot be judged",
-                go::reach::DEEPEST
-            ),
-            hint: "write it with less nesting".to_owned(),
+            message: problem.to_owned(),
+            hint: hint.to_owned(),
         })
         .collect()
 }
@@ -321,7 +334,7 @@ impl<'t> Report<'_, 't> {
         if !file.judged {
             return;
         }
-        let (line, column) = position(file.text, at.node.start_byte());
+        let (line, column) = position_of(at.node, file.text);
         self.findings.push(Finding {
             rule: rule.to_owned(),
             file: file.path.to_owned(),

@@ -172,7 +172,8 @@ pub(super) fn check(file: &SourceFile<'_>, rules: &[UserRule]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for rule in rules {
         for found in root.root().find_all(&rule.config.matcher) {
-            let (line, column) = crate::facts::syntax::position(file.text, found.range().start);
+            let (line, column) =
+                crate::facts::syntax::position_of(found.get_inner_node(), file.text);
             findings.push(Finding {
                 rule: rule.id().to_owned(),
                 file: file.path.to_owned(),

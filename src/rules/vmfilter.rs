@@ -16,7 +16,7 @@ use super::affiliation::handler_place;
 use super::go::flow::{Flow, Guard, Know, State};
 use super::go::reach::last_part;
 use super::go::{At, Callee, Package};
-use crate::facts::syntax::{children, position, text};
+use crate::facts::syntax::{children, text};
 
 const RULE: &str = "vmfilter";
 
@@ -55,7 +55,7 @@ pub(super) fn check(report: &mut Report<'_, '_>) {
 struct Use {
     by: usize,
     passed: bool,
-    line: u32,
+    line: usize,
 }
 
 struct Watch<'p, 't> {
@@ -125,8 +125,8 @@ fn sends<'t>(report: &mut Report<'_, 't>, filters: &Filters<'_, 't>) {
 fn open_functions(
     package: &Package<'_>,
     uses: &HashMap<usize, Vec<Use>>,
-) -> BTreeMap<usize, Option<u32>> {
-    let mut open: BTreeMap<usize, Option<u32>> = BTreeMap::new();
+) -> BTreeMap<usize, Option<usize>> {
+    let mut open: BTreeMap<usize, Option<usize>> = BTreeMap::new();
     for index in 0..package.funcs.len() {
         if uses.get(&index).is_none_or(Vec::is_empty) {
             open.insert(index, None);
@@ -215,17 +215,19 @@ impl<'t> Guard<'t> for Watch<'_, 't> {
         let passed = state.passed();
         match at.node.kind() {
             "selector_expression" | "identifier" => {
-                if let Callee::Func(func) = self.package.function_value(at) {
-                    if let Some(by) = self.func {
-                        let source = self.package.files[at.file].text;
-                        let (line, _) = position(source, at.node.start_byte());
-                        self.uses
-                            .entry(func)
-                            .or_default()
-                            .push(Use { by, passed, line });
+                // A job may be declared in this very package, so this comes before the functions.
+                if is_send(self.package, at) {
+                    if !is_kept(at.node) {
+                        self.record(at, passed);
                     }
-                } else if is_send(self.package, at) && !is_kept(at.node) {
-                    self.record(at, passed);
+                } else if let Callee::Func(func) = self.package.function_value(at)
+                    && let Some(by) = self.func
+                {
+                    let line = at.node.start_position().row + 1;
+                    self.uses
+                        .entry(func)
+                        .or_default()
+                        .push(Use { by, passed, line });
                 }
             }
             "call_expression" => {

@@ -322,6 +322,7 @@ const NO_ERROR_METHODS: &[&str] = &[
     "MethodByName",
     "FieldByName",
     "Password",
+    "Start",
     "Recv",
 ];
 
@@ -377,7 +378,8 @@ fn of_package(path: &str, name: &str) -> Results {
     if WITHOUT_ERRORS.contains(&path) || listed(NO_ERROR, path, name) {
         return Results::NoError;
     }
-    if !is_standard(path) && looks_up(name) {
+    // `errgroup.WithContext`, `tracing.WithSpan`: a value and another, never an error.
+    if !is_standard(path) && (looks_up(name) || name.starts_with("With")) {
         return Results::NoError;
     }
     Results::Likely
@@ -413,9 +415,15 @@ fn of_method<'t>(
         if matches!((path, name), ("time", "Parse")) {
             return Results::LastIsError;
         }
+        if path == "os/exec" {
+            return Results::LastIsError;
+        }
         if path == "time" || path == "reflect" || path.starts_with("math") {
             return Results::NoError;
         }
+    }
+    if name == "Wait" && (is_group(foreign) || made_as_group(package, operand)) {
+        return Results::Signature(vec![true]);
     }
     if NO_ERROR_METHODS.contains(&name) || looks_up(name) {
         return Results::NoError;
@@ -432,6 +440,23 @@ fn of_method<'t>(
         }
     }
     Results::Likely
+}
+
+fn is_group(ty: Option<(&str, &str)>) -> bool {
+    ty.is_some_and(|(path, name)| path.ends_with("/errgroup") && name == "Group")
+}
+
+/// Whether a variable is a group from `errgroup.WithContext`, whose type is written nowhere here.
+fn made_as_group<'t>(package: &Package<'t>, expr: At<'t>) -> bool {
+    package.decl(expr).is_some_and(|decl| {
+        package.decl_data(decl).values.first().is_some_and(|value| {
+            value.expr.kind() == "call_expression"
+                && matches!(
+                    package.callee(At { file: decl.0, node: value.expr }),
+                    Callee::Package { path, name: "WithContext" } if path.ends_with("/errgroup")
+                )
+        })
+    })
 }
 
 /// Whether the first argument is a context, which only functions that can fail take.

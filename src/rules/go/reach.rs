@@ -30,13 +30,47 @@ impl<'p, 't> Reach<'p, 't> {
             Callee::Interface(funcs) => {
                 // Without an implementation in this package the interface's name decides.
                 let implemented = funcs.iter().any(|func| self.func(*func));
-                implemented || (funcs.is_empty() && self.is_client(call, None))
+                implemented || (funcs.is_empty() && self.may_ask(call))
             }
             Callee::Literal(literal) => self.body(literal),
             Callee::Package { path, name } => self.package_call(call, path, name),
             Callee::Foreign { operand, ty, name } => self.method_call(call, operand, ty, name),
-            Callee::Value(_) | Callee::Builtin(_) | Callee::Unknown => false,
+            Callee::Value(_) => self.may_ask(call),
+            Callee::Builtin(_) | Callee::Unknown => false,
         }
+    }
+
+    /// Whether a call of what is implemented elsewhere looks like a question to a remote system: it
+    /// is named like one, takes a context or a request, or belongs to something named like a client.
+    fn may_ask(&self, call: At<'t>) -> bool {
+        let source = self.package.files[call.file].text;
+        let name = call
+            .node
+            .child_by_field_name("function")
+            .map_or("", |f| last_part(f, source));
+        let arguments = call
+            .node
+            .child_by_field_name("arguments")
+            .map(children)
+            .unwrap_or_default();
+        let takes = arguments.iter().any(|argument| {
+            let word = last_part(*argument, source);
+            matches!(word, "ctx" | "Background" | "TODO" | "WithContext")
+                || self
+                    .package
+                    .type_of(At {
+                        file: call.file,
+                        node: *argument,
+                    })
+                    .and_then(|ty| self.package.foreign_name(ty))
+                    .is_some_and(|(path, name)| {
+                        matches!(
+                            (path, name),
+                            ("net/http", "Request") | ("context", "Context")
+                        )
+                    })
+        });
+        takes || is_query_name(name) || self.is_client(call, None)
     }
 
     /// Whether a function of the package makes a request, by itself or through others.
@@ -81,7 +115,7 @@ impl<'p, 't> Reach<'p, 't> {
                             }
                         }
                     }
-                    Callee::Interface(_) => found |= self.is_client(at, None),
+                    Callee::Interface(_) | Callee::Value(_) => found |= self.may_ask(at),
                     Callee::Package { path, name } => found |= self.package_call(at, path, name),
                     Callee::Foreign { operand, ty, name } => {
                         found |= self.method_call(at, operand, ty, name);

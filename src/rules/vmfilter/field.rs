@@ -215,15 +215,15 @@ fn given<'t>(package: &Package<'t>) -> Vec<Given<'t>> {
     let mut found = Vec::new();
     for (index, file) in package.files.iter().enumerate() {
         for node in children(file.root) {
-            let live = is_live(package, index, node);
+            let before = found.len();
             walk(node, |inner| {
                 let at = At {
                     file: index,
                     node: inner,
                 };
                 match inner.kind() {
-                    "composite_literal" => literal(package, at, live, &mut found),
-                    "assignment_statement" => assigned(package, at, live, &mut found),
+                    "composite_literal" => literal(package, at, &mut found),
+                    "assignment_statement" => assigned(package, at, &mut found),
                     "if_statement"
                         if inner
                             .child_by_field_name("condition")
@@ -235,6 +235,11 @@ fn given<'t>(package: &Package<'t>) -> Vec<Given<'t>> {
                 }
                 true
             });
+            if found.len() > before && !is_live(package, index, node) {
+                for given in &mut found[before..] {
+                    given.live = false;
+                }
+            }
         }
     }
     found
@@ -288,7 +293,6 @@ fn gives<'t>(
     owner: Option<&'t str>,
     field: &'t str,
     value: At<'t>,
-    live: bool,
 ) -> Option<Given<'t>> {
     let value = value_of(value);
     if value.node.kind() == "nil" {
@@ -314,11 +318,11 @@ fn gives<'t>(
         owner,
         field,
         makes_filter,
-        live,
+        live: true,
     })
 }
 
-fn literal<'t>(package: &Package<'t>, at: At<'t>, live: bool, found: &mut Vec<Given<'t>>) {
+fn literal<'t>(package: &Package<'t>, at: At<'t>, found: &mut Vec<Given<'t>>) {
     let (Some(ty), Some(body)) = (
         at.node.child_by_field_name("type"),
         at.node.child_by_field_name("body"),
@@ -345,18 +349,18 @@ fn literal<'t>(package: &Package<'t>, at: At<'t>, live: bool, found: &mut Vec<Gi
                 file: at.file,
                 node: value,
             };
-            found.extend(gives(package, Some(owner), text(key, source), value, live));
+            found.extend(gives(package, Some(owner), text(key, source), value));
         } else if let Some(field) = fields.get(i) {
             let value = At {
                 file: at.file,
                 node: element,
             };
-            found.extend(gives(package, Some(owner), field.name, value, live));
+            found.extend(gives(package, Some(owner), field.name, value));
         }
     }
 }
 
-fn assigned<'t>(package: &Package<'t>, at: At<'t>, live: bool, found: &mut Vec<Given<'t>>) {
+fn assigned<'t>(package: &Package<'t>, at: At<'t>, found: &mut Vec<Given<'t>>) {
     let list = |field: &str| {
         at.node
             .child_by_field_name(field)
@@ -388,7 +392,7 @@ fn assigned<'t>(package: &Package<'t>, at: At<'t>, live: bool, found: &mut Vec<G
                 file: at.file,
                 node: *right,
             };
-            found.extend(gives(package, owner, text(name, source), value, live));
+            found.extend(gives(package, owner, text(name, source), value));
         }
     }
 }
