@@ -118,7 +118,7 @@ pub(super) enum ModeChoice {
 }
 
 /// What all commands share that carry on with a run.
-#[derive(Debug, Default, Clone, Args)]
+#[derive(Debug, Clone, Args)]
 pub(super) struct Driving {
     /// How many attempts may run at the same time
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]

@@ -207,8 +207,8 @@ fn say_before(
     };
     let _ = writeln!(
         err,
-        "Run {run}: {} tasks in {mode} ({}), from {}",
-        plan.tasks.len(),
+        "Run {run}: {} in {mode} ({}), from {}",
+        crate::report::words::counted(plan.tasks.len() as u64, "task"),
         choice.reason,
         transition::short(commit)
     );

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::outcome;
 use crate::facts;
 use crate::git::Repo;
-use crate::rules::{self, Context, SourceFile};
+use crate::rules::{self, Context, Exemption, Finding, SourceFile};
 use crate::run::order::{CheckKind, CheckOutcome, Order};
 
 /// Judges the order's files by the rules that apply to each; `None` when none applies to any.
@@ -41,6 +41,23 @@ pub fn run(repo: &Repo, tree: &str, order: &Order) -> anyhow::Result<Option<Chec
             .is_some_and(|ids| ids.iter().any(|id| id == rule))
     };
     let findings = rules::check(&sources, &asked, &context, &team);
+    let mut findings = findings;
+    // Generated code is not judged; a file that an agent writes is not generated code.
+    for (path, text) in files
+        .iter()
+        .filter(|(path, _)| wanted.contains_key(path.as_str()))
+    {
+        if let Some(Exemption::Generated | Exemption::Excluded) = rules::exemption(path, text) {
+            findings.push(Finding {
+                rule: "exempt".to_owned(),
+                file: path.clone(),
+                line: 1,
+                column: 1,
+                message: "the file says that it is generated or left out of the build, so no rule judges it".to_owned(),
+                hint: "remove the mark; this file is written by a task".to_owned(),
+            });
+        }
+    }
     let count: usize = wanted.values().map(|ids| ids.len()).sum();
     let detail = match findings.as_slice() {
         [] => format!("{count} hold"),
