@@ -83,16 +83,15 @@ pub async fn run(
     tell: &mut dyn FnMut(Event),
 ) -> anyhow::Result<AttemptResult> {
     let mut resumed = true;
-    let (answered, scan) = match place.folder.read::<Answered>(folder::ANSWERED)? {
-        Some(answered) => (answered, None),
-        None => {
-            resumed = false;
-            let (answered, scan) = ask(place, order, cancel, now, tell).await?;
-            effect::perform("note the agent's answer", || {
-                place.folder.write(folder::ANSWERED, &answered)
-            })?;
-            (answered, Some(scan))
-        }
+    let (answered, scan) = if let Some(answered) = place.folder.read(folder::ANSWERED)? {
+        (answered, None)
+    } else {
+        resumed = false;
+        let (answered, scan) = ask(place, order, cancel, now, tell).await?;
+        effect::perform("note the agent's answer", || {
+            place.folder.write(folder::ANSWERED, &answered)
+        })?;
+        (answered, Some(scan))
     };
     tell(Event::Checking);
     let mut judge = Judge::new(place, order, &answered)?;

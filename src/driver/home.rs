@@ -9,8 +9,8 @@ use std::io::{Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use sha2::Digest as _;
 
+use super::orders::sha256;
 use crate::git::Repo;
 use crate::run::state::Holder;
 
@@ -43,16 +43,11 @@ impl Home {
             .canonicalize()
             .unwrap_or_else(|_| repo.common_dir().to_owned());
         let (device, inode) = identity_of(&common.join("objects"));
-        let mut hasher = sha2::Sha256::new();
-        hasher.update(common.as_os_str().as_encoded_bytes());
-        hasher.update(device.to_le_bytes());
-        hasher.update(inode.to_le_bytes());
-        let id: String = hasher
-            .finalize()
-            .iter()
-            .take(8)
-            .map(|b| format!("{b:02x}"))
-            .collect();
+        let mut identity = common.as_os_str().as_encoded_bytes().to_vec();
+        identity.extend(device.to_le_bytes());
+        identity.extend(inode.to_le_bytes());
+        let mut id = sha256(&identity);
+        id.truncate(16);
         let name = repo
             .workdir()
             .file_name()

@@ -98,7 +98,7 @@ pub struct Driver<'a> {
 }
 
 /// How long a claim holds beside the time limits of what it is for.
-const CLAIM_SLACK: Duration = Duration::from_secs(15 * 60);
+const CLAIM_SLACK: Duration = Duration::from_mins(15);
 
 /// How often the ledger is looked at while attempts run.
 const LOOK: Duration = Duration::from_millis(500);
@@ -600,7 +600,7 @@ impl<'a> Driver<'a> {
         // What a lost process left for the same order is used, what belongs to another is put aside.
         let earlier: Option<Begun> = folder.read(folder::ORDER)?;
         if earlier.is_some_and(|b| b.order != order) {
-            folder = aside(folder)?;
+            folder = aside(&folder)?;
         }
         let slot = self.workers.free_slot();
         let limit = order.agent.as_ref().map_or(0, |a| a.config.timeout_s)
@@ -694,7 +694,7 @@ fn is_race(error: &anyhow::Error) -> bool {
 }
 
 /// Moves a folder out of the way, keeping it, and gives a new one in its place.
-fn aside(folder: Folder) -> anyhow::Result<Folder> {
+fn aside(folder: &Folder) -> anyhow::Result<Folder> {
     let root = folder.root().to_owned();
     for n in 1..1000 {
         let mut name = root.clone().into_os_string();

@@ -294,10 +294,12 @@ fn scope_of(tasks: &[&Task]) -> Scope {
 /// Lower-case hexadecimal sha256.
 #[must_use]
 pub fn sha256(bytes: &[u8]) -> String {
-    sha2::Sha256::digest(bytes)
-        .iter()
-        .map(|b| format!("{b:02x}"))
-        .collect()
+    use std::fmt::Write as _;
+    let mut text = String::with_capacity(64);
+    for byte in sha2::Sha256::digest(bytes) {
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
 }
 
 /// Nothing to say but the kind.

@@ -103,7 +103,8 @@ impl Workers {
     /// The lowest workspace number nobody uses.
     #[must_use]
     pub fn free_slot(&self) -> usize {
-        (0..)
+        // One more slot than there are takers: one of them is free.
+        (0..=self.running.len())
             .find(|n| self.running.iter().all(|r| r.slot != *n))
             .unwrap_or(0)
     }

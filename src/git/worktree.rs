@@ -50,6 +50,9 @@ pub enum Oddity {
     BadName(String),
 }
 
+/// A path with its new mode and object, or with nothing when it is gone.
+type Edit = (String, Option<(u32, String)>);
+
 /// Above this many differing paths a move is left to git as a whole.
 const MANY: usize = 500;
 
@@ -190,10 +193,10 @@ impl Worktree {
             for change in &in_index {
                 match &change.after {
                     Some(e) => {
-                        lines.extend(format!("{:o} {}\t{}\0", e.mode, e.oid, e.path).bytes())
+                        lines.extend(format!("{:o} {}\t{}\0", e.mode, e.oid, e.path).bytes());
                     }
                     None => {
-                        lines.extend(format!("0 {}\t{}\0", "0".repeat(40), change.path).bytes())
+                        lines.extend(format!("0 {}\t{}\0", "0".repeat(40), change.path).bytes());
                     }
                 }
             }
@@ -434,12 +437,7 @@ impl Worktree {
     }
 
     /// Writes the files as blobs, filters applied, and says where they belong.
-    fn hash(
-        &self,
-        repo: &Repo,
-        paths: &[String],
-        odd: &mut Vec<Oddity>,
-    ) -> Result<Vec<(String, Option<(u32, String)>)>> {
+    fn hash(&self, repo: &Repo, paths: &[String], odd: &mut Vec<Oddity>) -> Result<Vec<Edit>> {
         let mut edits = Vec::with_capacity(paths.len());
         let mut regular = Vec::new();
         for path in paths {
@@ -574,12 +572,12 @@ fn names(bytes: &[u8], odd: &mut Vec<Oddity>) -> Vec<String> {
     bytes
         .split(|b| *b == 0)
         .filter(|n| !n.is_empty())
-        .filter_map(|name| match std::str::from_utf8(name) {
-            Ok(name) => Some(name.to_owned()),
-            Err(_) => {
-                odd.push(Oddity::BadName(String::from_utf8_lossy(name).into_owned()));
-                None
+        .filter_map(|name| {
+            if let Ok(name) = std::str::from_utf8(name) {
+                return Some(name.to_owned());
             }
+            odd.push(Oddity::BadName(String::from_utf8_lossy(name).into_owned()));
+            None
         })
         .collect()
 }

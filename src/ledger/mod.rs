@@ -152,6 +152,11 @@ impl<'r> Ledger<'r> {
     /// # Errors
     /// As [`Ledger::read`].
     pub fn at(&self, commit: String) -> Result<Snapshot> {
+        // Read first: a newer state need not have the shape we know.
+        #[derive(serde::Deserialize)]
+        struct Version {
+            schema: u64,
+        }
         let bytes = self.required(&commit, STATE)?;
         let damaged = |why: String| LedgerError::Damaged {
             run: self.run.clone(),
@@ -159,11 +164,6 @@ impl<'r> Ledger<'r> {
             commit: commit.clone(),
             why,
         };
-        // The version first: a newer state need not have the shape we know.
-        #[derive(serde::Deserialize)]
-        struct Version {
-            schema: u64,
-        }
         let version: Version =
             serde_json::from_slice(&bytes).map_err(|e| damaged(e.to_string()))?;
         if version.schema > u64::from(state::SCHEMA) {

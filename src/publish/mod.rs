@@ -106,10 +106,10 @@ impl Publisher<'_> {
         };
         // Once without commits, to know what the log will say; then with them.
         let mut sketch = from.state.clone();
-        transition::finished(&mut sketch, result, facts(Published::default()))?;
+        transition::finished(&mut sketch, result, &facts(Published::default()))?;
         let published = self.put_into_git(&from.state, &sketch, item, order, result)?;
         let mut state = from.state.clone();
-        let said = transition::finished(&mut state, result, facts(published.clone()))?;
+        let said = transition::finished(&mut state, result, &facts(published.clone()))?;
         if let (Some(kept), Some(commit)) = (&published.kept, &published.commit) {
             self.keep(kept, commit)?;
         }

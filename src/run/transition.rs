@@ -267,10 +267,14 @@ pub struct Facts<'a> {
 ///
 /// # Errors
 /// [`NotPossible`] when the result is not of the current claim.
+#[expect(
+    clippy::too_many_lines,
+    reason = "one arm per verdict, best read side by side"
+)]
 pub fn finished(
     state: &mut State,
     result: &AttemptResult,
-    facts: Facts<'_>,
+    facts: &Facts<'_>,
 ) -> Result<Said, NotPossible> {
     let policy = state.checkpoint;
     let (item, name) = find(state, &result.item)?;
@@ -281,7 +285,7 @@ pub fn finished(
             result.attempt
         )));
     }
-    let attempt = record(item, result, &facts);
+    let attempt = record(item, result, facts);
     item.attempts.push(attempt);
     let pending = item.pending.take();
     let failing = failing_output(result);

@@ -74,7 +74,7 @@ pub fn violations(repo: &Repo, changes: &[Change], scope: &Scope) -> Result<Vec<
             found.push(Violation {
                 path: change.path.clone(),
                 what,
-            })
+            });
         };
         if let Some(what) = impossible(repo, change)? {
             say(what);
