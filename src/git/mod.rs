@@ -10,6 +10,7 @@
 //! and the caller reads again. Crashes: objects are written before any ref names them.
 
 mod cli;
+mod content;
 mod documents;
 mod objects;
 mod refs;

@@ -75,7 +75,7 @@ impl Worktree {
             made(&worktree.judge.join("objects/info"))?;
             made(&worktree.judge.join("refs"))?;
             made(&worktree.judge.join("info"))?;
-            let config = "[core]\n\trepositoryformatversion = 0\n\tbare = false\n\tlogAllRefUpdates = false\n[index]\n\tversion = 4\n[gc]\n\tauto = 0\n[advice]\n\taddEmbeddedRepo = false\n";
+            let config = "[include]\n\tpath = content.config\n[core]\n\tsafecrlf = false\n\trepositoryformatversion = 0\n\tbare = false\n\tlogAllRefUpdates = false\n[index]\n\tversion = 4\n[gc]\n\tauto = 0\n[advice]\n\taddEmbeddedRepo = false\n";
             write(&worktree.judge.join("config"), config.as_bytes())?;
             write(
                 &worktree.judge.join("objects/info/alternates"),
@@ -83,7 +83,21 @@ impl Worktree {
             )?;
             write(&worktree.judge.join("HEAD"), b"ref: refs/heads/none\n")?;
         }
+        worktree.take_over_settings(repo)?;
         Ok(worktree)
+    }
+
+    /// Takes the person's settings over; when they are others than before, what is known about the
+    /// tree is worth nothing.
+    fn take_over_settings(&self, repo: &Repo) -> Result<()> {
+        repo.copy_content_files(&self.judge)?;
+        let settings = repo.content_settings()?;
+        let path = self.judge.join("content.config");
+        if fs::read(&path).is_ok_and(|before| before == settings.as_bytes()) {
+            return Ok(());
+        }
+        let _ = fs::remove_file(self.note());
+        write(&path, settings.as_bytes())
     }
 
     /// The folder the agent works in.
@@ -522,6 +536,8 @@ impl Worktree {
                 cone(sparse).as_bytes(),
             )?;
         }
+        config.push_str(&repo.content_settings()?);
+        repo.copy_content_files(&git_dir)?;
         write(&git_dir.join("config"), config.as_bytes())?;
         write(
             &git_dir.join("HEAD"),
