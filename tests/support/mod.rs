@@ -357,7 +357,6 @@ impl Sandbox {
     pub fn tidy(&self, text: &str) -> String {
         tidy::Tidy::new(&self.root()).apply(text)
     }
-
 }
 
 /// A program that runs.
