@@ -20,7 +20,15 @@ pub(super) fn run(repo: &Repo, args: &PlanArgs) -> anyhow::Result<Exit> {
         return Err(usage!("this is an attempt of a run (PERTASK_ATTEMPT is set): --draft is for people, outside of it").into());
     }
     let prepared = prepare(repo, &args.plan, &args.settings)?;
-    start::begin(repo, prepared, &Driving { jobs: 1, yes: false, watch: false })
+    start::begin(
+        repo,
+        prepared,
+        &Driving {
+            jobs: 1,
+            yes: false,
+            watch: false,
+        },
+    )
 }
 
 fn prepare(repo: &Repo, name: &str, settings: &Settings) -> anyhow::Result<Prepared> {

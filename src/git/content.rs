@@ -16,6 +16,10 @@ const KEYS: &[&str] = &[
     "core.checkroundtripencoding",
     "core.eol",
     "core.excludesfile",
+    "core.filemode",
+    "core.ignorecase",
+    "core.precomposeunicode",
+    "core.symlinks",
 ];
 
 /// What is taken over of a filter.
