@@ -38,6 +38,12 @@ fn ready(repo: &Repo, prepared: &Prepared) -> anyhow::Result<(String, u32)> {
     let (run, number) = name_of_run(repo, &prepared.loaded.plan.name)?;
     no_collision(repo, &run)?;
     agents_are_there(prepared, repo)?;
+    if prepared.config.sandbox == Sandbox::Require {
+        return Err(usage!(
+            "sandbox = \"require\" asks for agents to be confined, which this version cannot do yet; set sandbox = \"auto\" in .pertask/config.toml to let them run unconfined"
+        )
+        .into());
+    }
     forge::open(prepared.config.forge, repo).map_err(|e| usage!("{e}"))?;
     Ok((run, number))
 }
