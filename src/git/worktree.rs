@@ -12,6 +12,7 @@
 //! judge's note of the tree it is at is removed before anything runs in the tree, and without that
 //! note the next [`Worktree::move_to`] starts from a full reset.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -482,7 +483,7 @@ impl Worktree {
         if !regular.is_empty() {
             let input = regular
                 .iter()
-                .flat_map(|(p, _)| format!("{p}\n").into_bytes())
+                .flat_map(|(p, _)| format!("{}\n", quoted(p)).into_bytes())
                 .collect();
             let out = self
                 .git()
@@ -582,6 +583,27 @@ fn cone(dirs: &[String]) -> String {
     }
     lines.extend(dirs.iter().map(|d| format!("/{d}/")));
     lines.join("\n") + "\n"
+}
+
+/// A path as a line that git reads as this very path: it takes a line that begins with a quote for
+/// one written in C's manner, which could name any file of the machine, and drops a carriage return
+/// at the end of any other.
+fn quoted(path: &str) -> String {
+    let mut line = String::from("\"");
+    for c in path.chars() {
+        match c {
+            '"' | '\\' => {
+                line.push('\\');
+                line.push(c);
+            }
+            c if c.is_ascii_control() => {
+                let _ = write!(line, "\\{:03o}", u32::from(c));
+            }
+            c => line.push(c),
+        }
+    }
+    line.push('"');
+    line
 }
 
 fn names(bytes: &[u8], odd: &mut Vec<Oddity>) -> Vec<String> {
