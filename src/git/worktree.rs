@@ -47,8 +47,10 @@ pub enum Oddity {
     NestedRepository(String),
     /// A file that cannot be read.
     Unreadable(String),
-    /// A name that is not UTF-8.
+    /// A name that is not UTF-8, or that git does not allow.
     BadName(String),
+    /// A pipe, a socket or a device.
+    Special(String),
 }
 
 /// A path with its new mode and object, or with nothing when it is gone.
@@ -432,6 +434,8 @@ impl Worktree {
         if !meta.is_dir() {
             if meta.is_file() || meta.is_symlink() {
                 found.push(path.to_owned());
+            } else {
+                odd.push(Oddity::Special(path.to_owned()));
             }
             return;
         }
@@ -446,7 +450,13 @@ impl Worktree {
         for entry in entries.flatten() {
             match entry.file_name().to_str() {
                 Some(name) => self.walk(&format!("{path}/{name}"), found, odd),
-                None => odd.push(Oddity::BadName(entry.path().display().to_string())),
+                None => {
+                    let name = entry.file_name();
+                    odd.push(Oddity::BadName(format!(
+                        "{path}/{}",
+                        name.to_string_lossy()
+                    )));
+                }
             }
         }
     }
@@ -465,6 +475,9 @@ impl Worktree {
                     fs::read_link(&full).map_err(GitError::io(format!("reading {path}")))?;
                 let blob = repo.write_blob(target.as_os_str().as_encoded_bytes())?;
                 edits.push((path.clone(), Some((SYMLINK, blob))));
+            } else if !meta.is_file() {
+                // Opening a pipe would wait for somebody to write into it.
+                odd.push(Oddity::Special(path.clone()));
             } else if fs::File::open(&full).is_err() {
                 odd.push(Oddity::Unreadable(path.clone()));
             } else if path.contains('\n') {
