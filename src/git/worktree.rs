@@ -73,7 +73,8 @@ impl Worktree {
             judge: home.join("judge"),
             objects: repo.common_dir().join("objects"),
         };
-        made(&worktree.tree)?;
+        made(home)?;
+        worktree.stand()?;
         if !worktree.judge.join("HEAD").exists() {
             made(&worktree.judge.join("objects/info"))?;
             made(&worktree.judge.join("refs"))?;
@@ -107,6 +108,17 @@ impl Worktree {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.tree
+    }
+
+    /// Sees to it that the tree is a folder: an agent may have removed it, or put a link to another
+    /// folder in its place, which would then be taken for the tree, and cleaned.
+    fn stand(&self) -> Result<()> {
+        if self.tree.symlink_metadata().is_ok_and(|m| m.is_dir()) {
+            return Ok(());
+        }
+        remove_any(&self.tree)?;
+        fs::create_dir_all(&self.tree)
+            .map_err(GitError::io(format!("creating {}", self.tree.display())))
     }
 
     fn git(&self) -> Git {
@@ -157,6 +169,7 @@ impl Worktree {
         branch: &str,
     ) -> Result<()> {
         effect::perform("move the workspace", || {
+            self.stand()?;
             self.move_files(repo, target, sparse)?;
             self.agent_repository(repo, head, branch, sparse)?;
             self.forget_disk()
@@ -335,6 +348,7 @@ impl Worktree {
                 source: io::ErrorKind::NotFound.into(),
             });
         };
+        self.stand()?;
         let scan = self.look(repo, &index)?;
         if scan.odd.is_empty() && scan.ignored.is_empty() {
             write(
