@@ -180,16 +180,16 @@ impl Worktree {
     fn move_files(&self, repo: &Repo, target: &str, sparse: &[String]) -> Result<()> {
         let wanted = sparse.join(" ");
         let Some([index, disk, cone]) = self.noted() else {
-            return self.reset(target, sparse);
+            return self.reset(repo, target, sparse);
         };
         if cone != wanted {
-            return self.reset(target, sparse);
+            return self.reset(repo, target, sparse);
         }
         let disk = if disk == "?" {
             // Something ran here and was not looked at: look, then treat it like a known state.
             let scan = self.look(repo, &index)?;
             if !scan.odd.is_empty() {
-                return self.reset(target, sparse);
+                return self.reset(repo, target, sparse);
             }
             self.remove(&scan.ignored)?;
             scan.tree
@@ -209,7 +209,7 @@ impl Worktree {
                 .iter()
                 .any(|c| c.path.rsplit('/').next() == Some(".gitattributes"))
         {
-            return self.reset(target, sparse);
+            return self.reset(repo, target, sparse);
         }
         let _ = fs::remove_file(self.note());
         for change in on_disk.iter().filter(|c| c.after.is_none()) {
@@ -239,7 +239,7 @@ impl Worktree {
     }
 
     /// Everything anew: index, files, leftovers.
-    fn reset(&self, target: &str, sparse: &[String]) -> Result<()> {
+    fn reset(&self, repo: &Repo, target: &str, sparse: &[String]) -> Result<()> {
         let _ = fs::remove_file(self.note());
         let _ = fs::remove_file(self.judge.join("index.lock"));
         make_writable(&self.tree);
@@ -269,6 +269,12 @@ impl Worktree {
             .output()?;
         // Tracked files that something changed without git noticing (a killed run) come back too.
         self.git().args(["clean", "-ffdxq"]).output()?;
+        for path in self.submodules(repo, target)? {
+            self.remove(std::slice::from_ref(&path))?;
+            let path = self.tree.join(path);
+            fs::create_dir_all(&path)
+                .map_err(GitError::io(format!("creating {}", path.display())))?;
+        }
         self.git()
             .args(["checkout-index", "-f", "-a", "-u", "-q"])
             .output()?;
@@ -382,7 +388,9 @@ impl Worktree {
                     "diff-files",
                     "-z",
                     "--name-status",
-                    "--ignore-submodules=none",
+                    // Anything more would run git inside of one, with the configuration that the
+                    // agent wrote there.
+                    "--ignore-submodules=dirty",
                 ])
                 .output();
             (changed, others.join())
@@ -403,6 +411,12 @@ impl Worktree {
                 present.push(path);
             }
         }
+        for path in self.submodules(repo, index)? {
+            let inside = fs::read_dir(self.tree.join(&path));
+            if inside.is_ok_and(|mut entries| entries.next().is_some()) {
+                odd.push(Oddity::NestedRepository(path));
+            }
+        }
         let (others, mut ignored) = self.split_ignored(names(&others, &mut odd))?;
         for path in others {
             self.walk(&path, &mut present, &mut odd);
@@ -418,6 +432,20 @@ impl Worktree {
             ignored,
             odd,
         })
+    }
+
+    /// Folders of the base's submodules, which git looks into for nobody. They are empty here.
+    fn submodules(&self, repo: &Repo, tree: &str) -> Result<Vec<String>> {
+        // A look at one path instead of at the whole index, where there are none.
+        if repo.entry(tree, ".gitmodules")?.is_none() {
+            return Ok(Vec::new());
+        }
+        let out = self.git().args(["ls-files", "-z", "--stage"]).output()?;
+        let entries = names(&out, &mut Vec::new()).into_iter();
+        Ok(entries
+            .filter(|entry| entry.starts_with("160000 "))
+            .filter_map(|entry| Some(entry.split_once('\t')?.1.to_owned()))
+            .collect())
     }
 
     /// Which of these untracked paths git ignores. Tracked ones never are.
