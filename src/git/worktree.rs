@@ -241,7 +241,9 @@ impl Worktree {
     /// Everything anew: index, files, leftovers.
     fn reset(&self, repo: &Repo, target: &str, sparse: &[String]) -> Result<()> {
         let _ = fs::remove_file(self.note());
-        let _ = fs::remove_file(self.judge.join("index.lock"));
+        for lock in ["index.lock", "config.lock"] {
+            let _ = fs::remove_file(self.judge.join(lock));
+        }
         make_writable(&self.tree);
         self.agent_repository_away()?;
         if sparse.is_empty() {
@@ -294,6 +296,7 @@ impl Worktree {
         }
         let index = self.judge.join("some.index");
         let _ = fs::remove_file(&index);
+        let _ = fs::remove_file(self.judge.join("some.index.lock"));
         let plain = || {
             self.git()
                 .env("GIT_INDEX_FILE", &index)
