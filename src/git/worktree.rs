@@ -170,7 +170,11 @@ impl Worktree {
     ) -> Result<()> {
         effect::perform("move the workspace", || {
             self.stand()?;
-            self.move_files(repo, target, sparse)?;
+            if let Err(error) = self.move_files(repo, target, sparse) {
+                // Folders without permissions, say: a full reset makes its way through them.
+                tracing::info!(%error, "moving the workspace from scratch");
+                self.reset(repo, target, sparse)?;
+            }
             self.agent_repository(repo, head, branch, sparse)?;
             self.forget_disk()
         })
