@@ -79,8 +79,9 @@ impl Folder {
     }
 
     /// The agent's outputs as (path, bytes), up to a cap; and how many were left out.
+    /// `may_be_named` says whether git keeps a file or folder of that name.
     #[must_use]
-    pub fn outputs(&self) -> (Vec<(String, Vec<u8>)>, usize) {
+    pub fn outputs(&self, may_be_named: &dyn Fn(&str) -> bool) -> (Vec<(String, Vec<u8>)>, usize) {
         let (mut found, mut left_out, mut size) = (Vec::new(), 0, 0);
         let mut stack = vec![(self.output(), String::new())];
         while let Some((dir, prefix)) = stack.pop() {
@@ -97,12 +98,17 @@ impl Folder {
                     left_out += 1;
                     continue;
                 };
+                // Git keeps nothing of such a name, in any of its spellings.
+                if !may_be_named(&name) {
+                    left_out += 1;
+                    continue;
+                }
                 let path = if prefix.is_empty() {
                     name.clone()
                 } else {
                     format!("{prefix}/{name}")
                 };
-                if kind.is_dir() && !name.eq_ignore_ascii_case(".git") {
+                if kind.is_dir() {
                     stack.push((entry.path(), path));
                     continue;
                 }

@@ -195,7 +195,9 @@ fn oddity_words(oddity: &Oddity) -> String {
     match oddity {
         Oddity::NestedRepository(path) => format!("{path} is a repository of its own"),
         Oddity::Unreadable(path) => format!("{path} cannot be read"),
-        Oddity::BadName(path) => format!("{path} has a name that git cannot keep, or no plain UTF-8"),
+        Oddity::BadName(path) => {
+            format!("{path} has a name that git cannot keep, or no plain UTF-8")
+        }
         Oddity::Special(path) => format!("{path} is neither a file nor a folder nor a link"),
     }
 }

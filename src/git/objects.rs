@@ -190,6 +190,7 @@ impl Repo {
                 .inner
                 .find_tree(self.inner.treebuilder(None)?.write()?)?,
         };
+        let baseline = self.cleared(baseline, edits)?;
         let mut builder = git2::build::TreeUpdateBuilder::new();
         for (path, entry) in edits {
             match entry {
@@ -210,6 +211,57 @@ impl Repo {
             }
         }
         Ok(builder.create_updated(&self.inner, &baseline)?.to_string())
+    }
+
+    /// The tree without the folders that files of `edits` replace, and without the files that stand
+    /// where their folders must come: libgit2 does not put one in the place of the other.
+    fn cleared<'r>(
+        &'r self,
+        tree: git2::Tree<'r>,
+        edits: &[(String, Option<(u32, String)>)],
+    ) -> Result<git2::Tree<'r>> {
+        let is_tree = |path: &Path| {
+            let entry = tree.get_path(path).ok()?;
+            Some(entry.kind() == Some(git2::ObjectType::Tree))
+        };
+        let mut in_the_way = std::collections::BTreeSet::new();
+        let mut folders = std::collections::BTreeSet::new();
+        for (path, _) in edits.iter().filter(|(_, entry)| entry.is_some()) {
+            let path = Path::new(path);
+            if is_tree(path) == Some(true) {
+                in_the_way.insert(path.to_owned());
+            }
+            for folder in path
+                .ancestors()
+                .skip(1)
+                .filter(|f| !f.as_os_str().is_empty())
+            {
+                if folders.insert(folder.to_owned()) && is_tree(folder) == Some(false) {
+                    in_the_way.insert(folder.to_owned());
+                }
+            }
+        }
+        if in_the_way.is_empty() {
+            return Ok(tree);
+        }
+        let mut builder = git2::build::TreeUpdateBuilder::new();
+        for path in in_the_way {
+            builder.remove(path);
+        }
+        let oid = builder.create_updated(&self.inner, &tree)?;
+        Ok(self.inner.find_tree(oid)?)
+    }
+
+    /// Whether git lets each part of this path stand in a tree: `.git` in none of its spellings.
+    ///
+    /// # Errors
+    /// When the object database cannot be written.
+    pub fn may_be_named(&self, path: &str) -> Result<bool> {
+        let blob = self.inner.blob(&[])?;
+        let mut builder = self.inner.treebuilder(None)?;
+        Ok(path
+            .split('/')
+            .all(|part| builder.insert(part, blob, 0o100_644).is_ok()))
     }
 
     /// Writes a commit; the same input gives the same object id.

@@ -529,7 +529,7 @@ impl Worktree {
                 odd.push(Oddity::Special(path.clone()));
             } else if fs::File::open(&full).is_err() {
                 odd.push(Oddity::Unreadable(path.clone()));
-            } else if path.contains('\n') {
+            } else if path.contains('\n') || !repo.may_be_named(path)? {
                 odd.push(Oddity::BadName(path.escape_debug().to_string()));
             } else {
                 regular.push((

@@ -113,7 +113,7 @@ impl Publisher<'_> {
         if let (Some(kept), Some(commit)) = (&published.kept, &published.commit) {
             self.keep(kept, commit)?;
         }
-        let files = attempt_files(item, order, result, folder);
+        let files = attempt_files(self.repo, item, order, result, folder);
         Ok(self
             .ledger
             .append(from, state, &said, files, self.by, result.finished)?)
@@ -266,7 +266,13 @@ impl Publisher<'_> {
 }
 
 /// What of an attempt goes into the ledger's tree.
-fn attempt_files(item: &Item, order: &Order, result: &AttemptResult, folder: &Folder) -> Files {
+fn attempt_files(
+    repo: &Repo,
+    item: &Item,
+    order: &Order,
+    result: &AttemptResult,
+    folder: &Folder,
+) -> Files {
     let dir = attempt_dir(item, result.attempt);
     let mut files = vec![(format!("{dir}/result.json"), to_json(result))];
     if !order.prompt.is_empty() {
@@ -294,7 +300,7 @@ fn attempt_files(item: &Item, order: &Order, result: &AttemptResult, folder: &Fo
             ));
         }
     }
-    let (outputs, left_out) = folder.outputs();
+    let (outputs, left_out) = folder.outputs(&|name| repo.may_be_named(name).unwrap_or_default());
     for (path, bytes) in outputs {
         let safe = Path::new(&path)
             .components()
