@@ -320,7 +320,10 @@ impl Site {
             .collect();
         let mut text = refs.join("\n");
         for name in [".git/config", ".git/HEAD", ".git/index"] {
-            text.push_str(&format!("\n{name} {:?}", fs::read(self.repo(name)).unwrap()));
+            text.push_str(&format!(
+                "\n{name} {:?}",
+                fs::read(self.repo(name)).unwrap()
+            ));
         }
         let mut files = Vec::new();
         walk(&self.path("repo"), &mut files);
@@ -362,7 +365,12 @@ impl Site {
 
     /// Exit code and what stopped the run, for a snapshot.
     pub fn short(&self, out: &Output) -> String {
-        self.plain(&format!("exit {}\n{}", out.code, until_next(&out.stdout)))
+        let mut said = until_next(&out.stdout).to_owned();
+        // What is an error has nothing on stdout.
+        if !matches!(out.code, 0 | 1) {
+            said.push_str(out.stderr.lines().last().unwrap_or_default());
+        }
+        self.plain(&format!("exit {}\n{said}", out.code))
     }
 
     /// Places, object names, times and durations replaced, so that a whole output can be compared.
@@ -379,7 +387,9 @@ impl Site {
                 word.push(c);
                 continue;
             }
-            let hex = word.chars().all(|c| c.is_ascii_digit() || ('a'..='f').contains(&c));
+            let hex = word
+                .chars()
+                .all(|c| c.is_ascii_digit() || ('a'..='f').contains(&c));
             if hex && (word.len() == 10 || word.len() == 16 || word.len() == 40) {
                 word = "<id>".to_owned();
             }
@@ -403,10 +413,12 @@ fn durations(text: &str) -> String {
             .unwrap_or(tail.len());
         let (number, after) = tail.split_at(end);
         let glued = before.ends_with(|c: char| c.is_ascii_alphanumeric() || c == '-' || c == '/');
-        let unit = [" seconds", " second", " ms", " s", "ms", "s"].into_iter().find(|u| {
-            after.starts_with(u)
-                && !after[u.len()..].starts_with(|c: char| c.is_ascii_alphanumeric())
-        });
+        let unit = [" seconds", " second", " ms", " s", "ms", "s"]
+            .into_iter()
+            .find(|u| {
+                after.starts_with(u)
+                    && !after[u.len()..].starts_with(|c: char| c.is_ascii_alphanumeric())
+            });
         match unit {
             Some(unit) if !glued => {
                 out.push_str("<time>");
