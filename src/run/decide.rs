@@ -278,7 +278,7 @@ fn look_at(item: &Item, facts: &Facts, decision: &mut Decision) {
             Some(Standing::Behind { at }) => decision.actions.push(repair(branch, Some(at))),
             Some(Standing::Ahead { at }) => {
                 // Checked like any attempt: it needs a place to run in.
-                if facts.slots > 0 {
+                if facts.slots > 0 && !adopted(item, at) {
                     decision.actions.push(Action::Adopt {
                         item: key(),
                         commit: at.clone(),
@@ -301,14 +301,26 @@ fn look_at(item: &Item, facts: &Facts, decision: &mut Decision) {
     }
 }
 
+/// Whether this commit of a person is what the item's next attempt looks at.
+fn adopted(item: &Item, commit: &str) -> bool {
+    item.phase == Phase::Pending
+        && item
+            .pending
+            .as_ref()
+            .is_some_and(|p| p.kind == OrderKind::Person && p.commit.as_deref() == Some(commit))
+}
+
 /// An item whose branch has moved, or was rewritten, is not merged before that is settled.
 fn undisturbed(item: &Item, facts: &Facts) -> bool {
-    item.branch.as_ref().is_none_or(|b| {
-        !matches!(
-            facts.standings.get(&b.name),
-            Some(Standing::Ahead { .. } | Standing::Diverged { .. })
-        )
-    })
+    let standing = item
+        .branch
+        .as_ref()
+        .and_then(|b| facts.standings.get(&b.name));
+    match standing {
+        Some(Standing::Ahead { at }) => adopted(item, at),
+        Some(Standing::Diverged { .. }) => false,
+        _ => true,
+    }
 }
 
 fn merges(state: &State, facts: &Facts, decision: &mut Decision) {
