@@ -309,6 +309,7 @@ pub fn finished(
                 CheckpointPolicy::HighRisk => *needs_review || item.risk == Risk::High,
                 CheckpointPolicy::None => *needs_review,
             } || matches!(facts.kind, OrderKind::Person | OrderKind::Revision)
+                || pending.as_ref().is_some_and(|p| !p.feedback.is_empty())
                 || (facts.kind == OrderKind::Forward && carried.is_none());
             if let Some(because) = carried {
                 item.phase = Phase::Approved {
