@@ -55,13 +55,21 @@ pub(super) enum Command {
     /// The scripted agent of the demo
     #[command(hide = true)]
     DemoAgent,
+    /// Write man pages or shell completions into a folder
+    #[command(hide = true)]
+    Generate(GenerateArgs),
 }
 
 impl Command {
     pub(super) fn changes_something(&self) -> bool {
         !matches!(
             self,
-            Self::Plan(_) | Self::Status(_) | Self::Show(_) | Self::Log(_) | Self::DemoAgent
+            Self::Plan(_)
+                | Self::Status(_)
+                | Self::Show(_)
+                | Self::Log(_)
+                | Self::DemoAgent
+                | Self::Generate(_)
         )
     }
 }
@@ -231,4 +239,21 @@ pub(super) struct DemoArgs {
     /// Run through without asking
     #[arg(long)]
     pub(super) yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct GenerateArgs {
+    /// What to write
+    #[arg(value_enum)]
+    pub(super) what: Generated,
+    /// Where to; made if it is not there
+    pub(super) folder: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Generated {
+    /// git-pertask.1 and a page for each subcommand
+    Man,
+    /// For bash, zsh and fish
+    Completions,
 }

@@ -7,6 +7,7 @@ mod decide;
 mod demo;
 mod draft;
 mod drive;
+mod generate;
 mod init;
 mod log;
 mod plan;
@@ -121,6 +122,7 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Log(args) => log::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::DemoAgent => demo::agent(),
+        Command::Generate(args) => generate::run(&args),
     }
 }
 
