@@ -1,10 +1,5 @@
 //! Where a run may be started, and what a person's repository looks like afterwards.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test that cannot be set up has failed"
-)]
-
 mod support;
 
 use std::fs;
