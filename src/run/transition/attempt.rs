@@ -1,0 +1,319 @@
+//! An order is taken, freed, and comes to an end.
+
+use super::{NotPossible, Said, capital, find, first};
+use crate::plan::{CheckpointPolicy, Limits, Risk};
+use crate::run::order::{AttemptResult, OrderKind, Verdict};
+use crate::run::state::{
+    Attempt, Branch, CheckSummary, Claim, Item, Outcome, Pending, Phase, State,
+};
+
+/// Somebody takes an order.
+///
+/// # Errors
+/// [`NotPossible`] when it is not pending.
+pub fn claimed(state: &mut State, key: &str, claim: Claim) -> Result<Said, NotPossible> {
+    let (item, name) = find(state, key)?;
+    if item.phase != Phase::Pending {
+        return Err(NotPossible(format!("{name} is not waiting for an attempt")));
+    }
+    let what = match claim.kind {
+        OrderKind::Forward => "checking with the run branch merged in".to_owned(),
+        OrderKind::Person => "checking a person's commit".to_owned(),
+        _ => format!("attempt {}", claim.attempt),
+    };
+    item.phase = Phase::Running { claim };
+    Ok(capital(&format!("{name}: {what} begins")))
+}
+
+/// An order is taken back; the next attempt gets the same number.
+///
+/// # Errors
+/// [`NotPossible`] when nobody works on it.
+pub fn freed(state: &mut State, key: &str, why: &str) -> Result<Said, NotPossible> {
+    let (item, name) = find(state, key)?;
+    if !matches!(item.phase, Phase::Running { .. }) {
+        return Err(NotPossible(format!("nobody works on {name}")));
+    }
+    item.phase = Phase::Pending;
+    Ok(capital(&format!("{name}: taken back, {why}")))
+}
+
+/// What publishing an attempt's result put into git.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Published {
+    /// The commit that holds the attempt's tree.
+    pub commit: Option<String>,
+    /// Name of the branch it is kept on, when it did not pass.
+    pub kept: Option<String>,
+    /// Whether an approval of the item's former head carries over to this commit.
+    pub carries_approval: bool,
+}
+
+/// What an attempt is recorded with beside its result.
+#[derive(Debug, Clone)]
+pub struct Facts<'a> {
+    /// Why there was an attempt.
+    pub kind: OrderKind,
+    /// Agent's or person's name.
+    pub by: &'a str,
+    /// sha256 of the prompt.
+    pub prompt_sha256: &'a str,
+    /// What publishing put into git.
+    pub published: Published,
+    /// Name of the task branch.
+    pub branch: &'a str,
+    /// The pinned limits.
+    pub limits: &'a Limits,
+}
+
+/// An attempt has ended.
+///
+/// # Errors
+/// [`NotPossible`] when the result is not of the current claim.
+#[expect(
+    clippy::too_many_lines,
+
+    reason = "one arm per verdict, best read side by side"
+)]
+pub fn finished(
+    state: &mut State,
+    result: &AttemptResult,
+    facts: &Facts<'_>,
+) -> Result<Said, NotPossible> {
+    let policy = state.checkpoint;
+    let (item, name) = find(state, &result.item)?;
+    let current = matches!(&item.phase, Phase::Running { claim } if claim.id == result.claim);
+    if !current {
+        return Err(NotPossible(format!(
+            "the result of attempt {} on {name} is not of the current claim",
+            result.attempt
+        )));
+    }
+    let attempt = record(item, result, facts);
+    item.attempts.push(attempt);
+    let pending = item.pending.take();
+    let failing = failing_output(result);
+    let said = match &result.verdict {
+        Verdict::Passed { needs_review } => {
+            if let Some(commit) = &facts.published.commit {
+                item.branch = Some(Branch {
+                    name: facts.branch.to_owned(),
+                    head: commit.clone(),
+                });
+            }
+            let head = facts.published.commit.clone().unwrap_or_default();
+            let carried = match (&pending, facts.kind) {
+                (Some(p), OrderKind::Forward) if facts.published.carries_approval => {
+                    Some(p.from.clone())
+                }
+                _ => None,
+            };
+            let asked = match policy {
+                CheckpointPolicy::Every => true,
+                CheckpointPolicy::HighRisk => *needs_review || item.risk == Risk::High,
+                CheckpointPolicy::None => *needs_review,
+            } || matches!(facts.kind, OrderKind::Person | OrderKind::Revision)
+                || pending.as_ref().is_some_and(|p| !p.feedback.is_empty())
+                || (facts.kind == OrderKind::Forward && carried.is_none());
+            if let Some(because) = carried {
+                item.phase = Phase::Approved {
+                    because,
+                    commit: head,
+                };
+                format!(
+                    "{name}: still passes with the run branch merged in; the approval carries over"
+                )
+            } else if asked {
+                item.phase = Phase::Review;
+                format!(
+                    "{name}: attempt {} passes its checks, waiting for a review",
+                    result.attempt
+                )
+            } else {
+                item.phase = Phase::Approved {
+                    because: policy_words(policy).to_owned(),
+                    commit: head,
+                };
+                format!(
+                    "{name}: attempt {} passes its checks, approved by policy",
+                    result.attempt
+                )
+            }
+        }
+        Verdict::Failed { reasons, retryable } => {
+            let used = item.automatic_attempts();
+            let left = usize::try_from(facts.limits.attempts)
+                .unwrap_or(usize::MAX)
+                .saturating_sub(used);
+            if facts.kind == OrderKind::Person {
+                // Their commit is the branch's head all the same, or it would be found anew for ever.
+                if let Some(commit) = &facts.published.commit {
+                    item.branch = Some(Branch {
+                        name: facts.branch.to_owned(),
+                        head: commit.clone(),
+                    });
+                }
+                item.phase = Phase::Failed {
+                    reasons: reasons.clone(),
+                };
+                format!(
+                    "{name}: the commit of {} does not pass its checks",
+                    facts.by
+                )
+            } else if *retryable && left > 0 {
+                let kind = match (facts.kind, &pending) {
+                    (OrderKind::Forward | OrderKind::Conflict, _) => OrderKind::Conflict,
+                    _ => OrderKind::Retry,
+                };
+                item.pending = Some(Pending {
+                    kind,
+                    feedback: pending
+                        .as_ref()
+                        .map(|p| p.feedback.clone())
+                        .unwrap_or_default(),
+                    from: pending.as_ref().map(|p| p.from.clone()).unwrap_or_default(),
+                    fresh: false,
+                    errors: failing,
+                    commit: pending.and_then(|p| p.commit),
+                });
+                item.phase = Phase::Pending;
+                format!(
+                    "{name}: attempt {} fails, another follows: {}",
+                    result.attempt,
+                    first(reasons)
+                )
+            } else {
+                item.phase = Phase::Failed {
+                    reasons: reasons.clone(),
+                };
+                format!(
+                    "{name}: attempt {} fails: {}",
+                    result.attempt,
+                    first(reasons)
+                )
+            }
+        }
+        Verdict::Blocked { reason, attempted } => {
+            item.phase = Phase::Blocked {
+                reason: reason.clone(),
+                attempted: attempted.clone(),
+                question: None,
+            };
+            format!("{name}: the agent is blocked: {reason}")
+        }
+        Verdict::Question { question } => {
+            item.phase = Phase::Blocked {
+                reason: "the agent asks".to_owned(),
+                attempted: Vec::new(),
+                question: Some(question.clone()),
+            };
+            format!("{name}: the agent asks: {question}")
+        }
+        Verdict::Interrupted => {
+            let kind = match facts.kind {
+                OrderKind::First | OrderKind::Retry => OrderKind::Retry,
+                other => other,
+            };
+            item.pending = Some(Pending {
+                kind,
+                feedback: pending
+                    .as_ref()
+                    .map(|p| p.feedback.clone())
+                    .unwrap_or_default(),
+                from: pending.as_ref().map(|p| p.from.clone()).unwrap_or_default(),
+                fresh: false,
+                errors: pending
+                    .as_ref()
+                    .map(|p| p.errors.clone())
+                    .unwrap_or_default(),
+                commit: pending.and_then(|p| p.commit),
+            });
+            item.phase = Phase::Pending;
+            format!("{name}: attempt {} was interrupted", result.attempt)
+        }
+    };
+    Ok(capital(&said))
+}
+
+fn record(item: &Item, result: &AttemptResult, facts: &Facts<'_>) -> Attempt {
+    let agent = result.agent.as_ref();
+    let handoff = result.handoff.as_ref();
+    let (outcome, reasons) = match &result.verdict {
+        Verdict::Passed { .. } => (Outcome::Passed, Vec::new()),
+        Verdict::Failed { reasons, .. } => (Outcome::Failed, reasons.clone()),
+        Verdict::Blocked { reason, .. } => (Outcome::Blocked, vec![reason.clone()]),
+        Verdict::Question { question } => (Outcome::Question, vec![question.clone()]),
+        Verdict::Interrupted => (Outcome::Interrupted, vec!["interrupted".to_owned()]),
+    };
+    Attempt {
+        number: result.attempt,
+        round: item.round,
+        kind: facts.kind,
+        by: facts.by.to_owned(),
+        started: result.started,
+        finished: result.finished,
+        outcome,
+        reasons,
+        exit: agent.map(|a| a.exit.clone()),
+        commit: facts.published.commit.clone(),
+        tree: result.tree.clone(),
+        kept: facts.published.kept.clone(),
+        files: result.files.clone(),
+        api: result.api.clone(),
+        checks: result
+            .checks
+            .iter()
+            .map(|c| CheckSummary {
+                kind: c.kind,
+                name: c.name.clone(),
+                passed: c.passed,
+                detail: c.detail.clone(),
+            })
+            .collect(),
+        skills: handoff
+            .map(|h| h.skills_invoked.clone())
+            .unwrap_or_default(),
+        notes: handoff.map(|h| h.review_notes.clone()).unwrap_or_default(),
+        agent_says: handoff.and_then(|h| h.agent.clone()),
+        agent_version: agent.and_then(|a| a.version.clone()),
+        model: agent.and_then(|a| a.model.clone()),
+        cost_usd: agent.and_then(|a| a.cost_usd),
+        tokens: agent.and_then(|a| a.tokens),
+        prompt_sha256: facts.prompt_sha256.to_owned(),
+    }
+}
+
+/// Name and output of what did not hold, for the next attempt's prompt.
+fn failing_output(result: &AttemptResult) -> String {
+    let mut text = String::new();
+    for check in result.checks.iter().filter(|c| !c.passed) {
+        text.push_str(&check.name);
+        text.push_str(": ");
+        text.push_str(&check.detail);
+        text.push('\n');
+        if !check.output.trim().is_empty() {
+            text.push_str(check.output.trim_end());
+            text.push('\n');
+        }
+    }
+    if let Verdict::Failed { reasons, .. } = &result.verdict {
+        let unsaid: Vec<_> = reasons
+            .iter()
+            .filter(|r| !text.contains(*r))
+            .cloned()
+            .collect();
+        for reason in unsaid {
+            text.push_str(&reason);
+            text.push('\n');
+        }
+    }
+    text
+}
+
+fn policy_words(policy: CheckpointPolicy) -> &'static str {
+    match policy {
+        CheckpointPolicy::Every => "policy: checkpoint every",
+        CheckpointPolicy::HighRisk => "policy: checkpoint high-risk, and this task is not",
+        CheckpointPolicy::None => "policy: checkpoint none",
+    }
+}

@@ -1,0 +1,161 @@
+//! What a person decides about one task.
+
+use super::{NotPossible, Said, capital, find, short};
+use crate::run::order::OrderKind;
+use crate::run::state::{Decision, Pending, Person, Phase, Review, State};
+
+/// A person decides.
+///
+/// # Errors
+/// [`NotPossible`] when there is nothing to decide, or the commit is not the one that waits.
+pub fn reviewed(state: &mut State, key: &str, mut review: Review) -> Result<Said, NotPossible> {
+    let ended = state.end.is_some();
+    let run = state.run.clone();
+    let (item, name) = find(state, key)?;
+    if ended {
+        return Err(NotPossible(format!("run {run} has ended")));
+    }
+    let head = item
+        .branch
+        .as_ref()
+        .map(|b| b.head.clone())
+        .unwrap_or_default();
+    review.round = item.round;
+    let by = review.by.name.clone();
+    let said = match (&item.phase, review.decision) {
+        (Phase::Review, Decision::Approve) if review.commit != head => {
+            return Err(NotPossible(format!(
+                "{name} has moved on: you saw {}, the branch is at {}; look again: git pertask show {run} {key}",
+                short(&review.commit),
+                short(&head)
+            )));
+        }
+        (Phase::Review, Decision::Approve) => {
+            item.phase = Phase::Approved {
+                because: format!("approved by {by}"),
+                commit: head,
+            };
+            format!("{name}: approved by {by}")
+        }
+        (
+            Phase::Review | Phase::Approved { .. } | Phase::Failed { .. } | Phase::Blocked { .. },
+            Decision::Revise,
+        ) => {
+            let answered = matches!(
+                &item.phase,
+                Phase::Blocked {
+                    question: Some(_),
+                    ..
+                }
+            );
+            item.count_from = item.next_attempt();
+            item.pending = Some(Pending {
+                kind: OrderKind::Revision,
+                feedback: review.text.clone(),
+                from: by.clone(),
+                fresh: false,
+                errors: String::new(),
+                commit: None,
+            });
+            item.phase = Phase::Pending;
+            let what = if answered {
+                "answered"
+            } else {
+                "changes requested"
+            };
+            format!("{name}: {what} by {by}")
+        }
+        (phase, decision) => return Err(not_now(&name, &run, key, phase, decision)),
+    };
+    item.reviews.push(review);
+    Ok(capital(&said))
+}
+
+fn not_now(name: &str, run: &str, key: &str, phase: &Phase, decision: Decision) -> NotPossible {
+    let verb = match decision {
+        Decision::Approve => "approved",
+        Decision::Revise => "revised",
+    };
+    let why = match phase {
+        Phase::Pending => "it has not been attempted yet".to_owned(),
+        Phase::Running { .. } => "an attempt is under way".to_owned(),
+        Phase::Approved { .. } => "it is approved already".to_owned(),
+        Phase::Merged => "it is merged already".to_owned(),
+        Phase::Skipped { why, .. } => format!("it was left out ({why})"),
+        Phase::Failed { .. } => format!(
+            "its checks do not pass; try again with `git pertask retry {run} {key}`, say what to change with `git pertask revise {run} {key} -m …`, or leave it out with `git pertask skip {run} {key} -m …`"
+        ),
+        Phase::Blocked { .. } => {
+            format!("it is blocked; answer with `git pertask revise {run} {key} -m …`")
+        }
+        Phase::Review => String::new(),
+    };
+    NotPossible(format!("{name} cannot be {verb}: {why}"))
+}
+
+/// A person asks for another attempt.
+///
+/// # Errors
+/// [`NotPossible`] when the item is neither failed nor blocked.
+pub fn retried(
+    state: &mut State,
+    key: &str,
+    fresh: bool,
+    by: &Person,
+) -> Result<Said, NotPossible> {
+    let run = state.run.clone();
+    let (item, name) = find(state, key)?;
+    if !matches!(item.phase, Phase::Failed { .. } | Phase::Blocked { .. }) {
+        return Err(NotPossible(format!(
+            "{name} is neither failed nor blocked; `git pertask status {run}` says where it stands"
+        )));
+    }
+    let errors = match &item.phase {
+        Phase::Failed { reasons } if !fresh => reasons.join("\n"),
+        _ => String::new(),
+    };
+    let last = item.attempts.last();
+    let kind = match last.map(|a| a.kind) {
+        _ if fresh => OrderKind::Retry,
+        Some(OrderKind::Conflict) => OrderKind::Conflict,
+        _ => OrderKind::Retry,
+    };
+    item.count_from = item.next_attempt();
+    item.pending = Some(Pending {
+        kind,
+        feedback: String::new(),
+        from: by.name.clone(),
+        fresh,
+        errors,
+        commit: None,
+    });
+    item.phase = Phase::Pending;
+    Ok(capital(&format!(
+        "{name}: {} asks for another attempt",
+        by.name
+    )))
+}
+
+/// A person leaves a task out; its dependents may start.
+///
+/// # Errors
+/// [`NotPossible`] when it is merged, left out already, or being worked on.
+pub fn skipped(state: &mut State, key: &str, why: &str, by: &Person) -> Result<Said, NotPossible> {
+    let (item, name) = find(state, key)?;
+    match &item.phase {
+        Phase::Merged => return Err(NotPossible(format!("{name} is merged already"))),
+        Phase::Skipped { .. } => return Err(NotPossible(format!("{name} is left out already"))),
+        Phase::Running { .. } => {
+            return Err(NotPossible(format!(
+                "an attempt on {name} is under way; interrupt it first (Ctrl-C where it runs)"
+            )));
+        }
+        _ => {}
+    }
+    item.phase = Phase::Skipped {
+        why: why.to_owned(),
+        by: by.clone(),
+    };
+    item.pending = None;
+    Ok(capital(&format!("{name}: left out by {}: {why}", by.name)))
+}
