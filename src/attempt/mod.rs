@@ -351,6 +351,14 @@ impl<'a> Judge<'a> {
         let interrupted = !complete && cancel.is_cancelled();
         let verdict = verdict(&answered, &self.checks, self.order, interrupted);
         let api = self.api()?;
+        let faults = checks::faults::find(
+            self.place.repo,
+            &self.tree,
+            self.place.worktree.path(),
+            self.order,
+            &self.files,
+            &self.checks,
+        )?;
         Ok(AttemptResult {
             schema: SCHEMA,
             run: self.order.run.clone(),
@@ -364,6 +372,7 @@ impl<'a> Judge<'a> {
             files: self.files,
             api,
             checks: self.checks,
+            faults,
             agent: answered.report,
             handoff: answered.handoff,
             handoff_problem: answered.handoff_problem,

@@ -71,7 +71,7 @@ fn ordered(state: &State, plan: &Plan) -> GateItem {
             let started = item.attempts.first().map(|a| a.started);
             let before = state
                 .item(needed)
-                .and_then(|n| n.merged.as_ref())
+                .and_then(Item::first_merged)
                 .map(|m| m.at);
             if let (Some(started), Some(before)) = (started, before)
                 && started < before
@@ -275,8 +275,10 @@ fn required(state: &State, plan: &Plan) -> GateItem {
         for glob in &task.requires {
             let matcher = crate::attempt::checks::scope::matcher(std::slice::from_ref(glob));
             let touched = item
-                .latest_work()
-                .and_then(|a| a.files.iter().find(|f| matcher.is_match(&f.path)));
+                .attempts
+                .iter()
+                .flat_map(|a| &a.files)
+                .find(|f| matcher.is_match(&f.path));
             match touched {
                 Some(file) => found.push(format!("{} changed by {}", file.path, task.id)),
                 None => wrong.push(format!("{} changed nothing that matches {glob}", task.id)),

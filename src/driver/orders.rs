@@ -61,7 +61,11 @@ impl Orders<'_> {
                 config,
             })
         };
-        let scope = scope_of(&tasks);
+        let mut scope = scope_of(&tasks);
+        if item.round > 1 {
+            // What it must also touch was touched in its first round; it may be again.
+            scope.allow.append(&mut scope.requires);
+        }
         let prompt = if agent.is_some() {
             super::prompts::prompt(self, item, start.kind)?
         } else {
@@ -147,7 +151,7 @@ impl Orders<'_> {
                 tree: repo.tree_of(commit)?,
                 kind,
             }),
-            (OrderKind::Conflict, Some(head), _) => {
+            (_, Some(head), _) if self.joins(item, kind) => {
                 let again = self.left_over(item, run_head)?;
                 let tree = match again {
                     Some(tree) => tree,
@@ -183,10 +187,25 @@ impl Orders<'_> {
         }
     }
 
+    /// Whether an attempt on an item with a branch starts from that branch joined with the run
+    /// branch: it resolves a conflict, or another task was put right for it; or it goes on from an
+    /// attempt that did.
+    fn joins(&self, item: &Item, kind: OrderKind) -> bool {
+        let joining = |kind| matches!(kind, OrderKind::Conflict | OrderKind::Resumed);
+        let last = item.attempts.last();
+        let goes_on = matches!(kind, OrderKind::Retry | OrderKind::Revision)
+            && item.pending.as_ref().is_some_and(|p| !p.fresh)
+            && last.is_some_and(|a| {
+                a.kept.is_some() && a.round == item.round && joining(a.kind)
+            });
+        joining(kind) || goes_on
+    }
+
     /// The tree of the last attempt, when it did not pass and left something: what it may not touch
     /// put back, and what has been merged since brought in. `None` when that is not possible.
     fn left_over(&self, item: &Item, base: &str) -> anyhow::Result<Option<String>> {
-        let Some(last) = item.attempts.last().filter(|a| a.kept.is_some()) else {
+        let last = item.attempts.last();
+        let Some(last) = last.filter(|a| a.kept.is_some() && a.round == item.round) else {
             return Ok(None);
         };
         let (Some(tree), Some(commit)) = (&last.tree, &last.commit) else {

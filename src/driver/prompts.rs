@@ -35,6 +35,15 @@ pub(super) fn prompt(orders: &Orders<'_>, item: &Item, kind: OrderKind) -> anyho
         }
     }
     context.attempt = item.next_attempt();
+    context.round = item.round;
+    // Every attempt of a further round hears why there is one.
+    if let Some(round) = item.rounds.last() {
+        context.checks.push(FailedCheck {
+            name: "why this task is open again".to_owned(),
+            detail: round.reopened.clone(),
+            output: round.errors.clone(),
+        });
+    }
     if let Some(pending) = &item.pending {
         context.fresh = pending.fresh;
         if !pending.feedback.trim().is_empty() {
@@ -58,7 +67,8 @@ pub(super) fn prompt(orders: &Orders<'_>, item: &Item, kind: OrderKind) -> anyho
         .filter(|a| a.outcome == crate::run::state::Outcome::Question)
         .and_then(|a| a.reasons.first().cloned());
     let kind = match kind {
-        OrderKind::Retry => Kind::Retry,
+        OrderKind::Retry | OrderKind::Resumed => Kind::Retry,
+        OrderKind::Reopened => Kind::Reopen,
         OrderKind::Revision => Kind::Revision,
         OrderKind::Conflict => Kind::Conflict,
         _ if item.key == BATCH => Kind::Batch,
@@ -69,11 +79,11 @@ pub(super) fn prompt(orders: &Orders<'_>, item: &Item, kind: OrderKind) -> anyho
 
 /// What the merged and left-out tasks made: names, lines and API, never their history.
 fn prior(state: &State, present: &Item) -> Vec<PriorTask> {
-    let settled = state
-        .items
-        .iter()
-        .filter(|i| i.is_settled() && i.key != present.key);
+    // A task that is open again is still there as it was merged.
+    let settled = state.items.iter().filter(|i| i.key != present.key);
+    let settled: Vec<Item> = settled.filter_map(Item::as_merged).collect();
     settled
+        .iter()
         .flat_map(|item| item.tasks.iter().map(move |task| prior_task(item, task)))
         .collect()
 }

@@ -25,6 +25,8 @@ pub struct PromptContext {
     pub total: usize,
     /// Number of the attempt, from 1.
     pub attempt: u32,
+    /// Round of the task's life, from 1.
+    pub round: u32,
     /// A retry that starts from the run branch and not from the failed attempt's tree.
     pub fresh: bool,
     /// The tasks of this prompt: one, or all in batch mode.
@@ -204,6 +206,7 @@ impl PromptContext {
             parameters: plan.parameters.clone(),
             total: plan.tasks.len(),
             attempt: 1,
+            round: 1,
             fresh: false,
             tasks,
             prior: Vec::new(),

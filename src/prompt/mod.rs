@@ -34,6 +34,8 @@ pub enum Kind {
     Revision,
     /// An attempt that resolves a merge conflict.
     Conflict,
+    /// The first attempt of a further round of a merged task.
+    Reopen,
 }
 
 impl Kind {
@@ -46,6 +48,7 @@ impl Kind {
             Self::Retry => "retry",
             Self::Revision => "revision",
             Self::Conflict => "conflict",
+            Self::Reopen => "reopen",
         }
     }
 }
@@ -67,6 +70,7 @@ const TEMPLATES: &[(&str, &str)] = &[
         "conflict",
         include_str!("../../templates/prompts/conflict.md"),
     ),
+    ("reopen", include_str!("../../templates/prompts/reopen.md")),
     ("_prior", include_str!("../../templates/prompts/_prior.md")),
     (
         "_inputs",

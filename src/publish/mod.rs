@@ -53,19 +53,27 @@ pub fn is_log(state: &State, path: &str) -> bool {
 /// Folder of an attempt in the ledger's tree.
 #[must_use]
 pub fn attempt_dir(item: &Item, attempt: u32) -> String {
-    format!("attempts/{}/{attempt}", item.branch_leaf())
+    format!("attempts/{}/{attempt}", item.leaf_of_attempt(attempt))
 }
 
 /// The log as it belongs on a commit that holds the merged items and `present`.
 #[must_use]
 pub fn log_for(state: &State, present: &str) -> Vec<u8> {
-    let keys: Vec<&str> = state
+    let mut shown = state.clone();
+    // A task that is open again is on the run branch as it was merged, and so it is in the log.
+    shown.items = state
         .items
         .iter()
-        .filter(|i| i.is_settled() || i.key == present)
-        .map(|i| i.key.as_str())
+        .filter_map(|i| {
+            if i.key == present {
+                Some(i.clone())
+            } else {
+                i.as_merged()
+            }
+        })
         .collect();
-    report::log::render(state, &keys).into_bytes()
+    let keys: Vec<&str> = shown.items.iter().map(|i| i.key.as_str()).collect();
+    report::log::render(&shown, &keys).into_bytes()
 }
 
 impl Publisher<'_> {
@@ -167,8 +175,9 @@ impl Publisher<'_> {
                 carries_approval: carries,
             });
         }
-        let parents = match (order.kind, head) {
-            (OrderKind::Conflict, Some(head)) => vec![head, order.base.clone()],
+        let parents = match head {
+            // It started from the branch joined with the run branch, and joins them.
+            Some(head) if !self.contains(&order.base, &head)? => vec![head, order.base.clone()],
             _ => vec![order.base.clone()],
         };
         let new = sketch.item(&item.key).unwrap_or(item);
@@ -201,6 +210,10 @@ impl Publisher<'_> {
             kept,
             carries_approval: false,
         })
+    }
+
+    fn contains(&self, commit: &str, ancestor: &str) -> anyhow::Result<bool> {
+        Ok(commit == ancestor || self.repo.is_ancestor(ancestor, commit)?)
     }
 
     /// Whether the approval of the branch's present head holds for a merge of the run branch into

@@ -65,6 +65,8 @@ pub fn item(key: &str, position: u32, tasks: Vec<TaskRef>, depends_on: &[&str]) 
         merged: None,
         pending: None,
         count_from: 1,
+        waits_for: Vec::new(),
+        rounds: Vec::new(),
     }
 }
 
@@ -178,6 +180,7 @@ pub fn finish(state: &mut State, key: &str, change: impl FnOnce(&mut Attempt)) {
         cost_usd: Some(0.4),
         tokens: Some(12_000),
         prompt_sha256: "5".repeat(64),
+        blames: Vec::new(),
     };
     change(&mut attempt);
     if attempt.outcome == Outcome::Passed {
@@ -409,6 +412,7 @@ impl Random {
                 cost_usd: self.flip().then_some(f64::NAN),
                 tokens: None,
                 prompt_sha256: self.hostile(),
+                blames: Vec::new(),
             });
         }
         for _ in 0..self.below(3) {

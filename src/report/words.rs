@@ -197,6 +197,8 @@ pub fn kind(kind: OrderKind) -> &'static str {
         OrderKind::Retry => "retry",
         OrderKind::Revision => "revision",
         OrderKind::Conflict => "resolving a conflict",
+        OrderKind::Reopened => "reopened",
+        OrderKind::Resumed => "resumed",
         OrderKind::Forward => "run branch merged in",
         OrderKind::Person => "a person's commit",
     }

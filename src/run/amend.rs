@@ -166,6 +166,8 @@ fn blank() -> Item {
         merged: None,
         pending: None,
         count_from: 1,
+        waits_for: Vec::new(),
+        rounds: Vec::new(),
     }
 }
 

@@ -327,7 +327,9 @@ fn merges(state: &State, facts: &Facts, decision: &mut Decision) {
     let approved = state
         .items
         .iter()
-        .filter(|i| matches!(i.phase, Phase::Approved { .. }) && undisturbed(i, facts));
+        .filter(|i| matches!(i.phase, Phase::Approved { .. }))
+        // What it builds on may have been reopened: then it waits, and is brought forward.
+        .filter(|i| undisturbed(i, facts) && state.is_free(i));
     for item in approved {
         if facts.up_to_date.contains(&item.key) {
             decision.actions.push(Action::Merge {
@@ -345,10 +347,7 @@ fn starts(state: &State, facts: &Facts, decision: &mut Decision) {
     let ready = state.items.iter().filter(|item| {
         matches!(item.phase, Phase::Pending)
             && undisturbed(item, facts)
-            && item
-                .depends_on
-                .iter()
-                .all(|key| state.item(key).is_none_or(Item::is_settled))
+            && state.is_free(item)
     });
     let limit = facts.limits.as_ref().and_then(|l| l.run_cost_usd);
     let over = limit.filter(|limit| state.cost_usd() >= *limit);

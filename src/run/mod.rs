@@ -1,6 +1,7 @@
 //! The run: its state, and what is to be done next. Pure: no I/O, no clock of its own.
 
 pub mod amend;
+pub mod blame;
 pub mod decide;
 pub mod order;
 pub mod state;
@@ -8,3 +9,6 @@ pub mod transition;
 
 /// Key of the one item of a run in batch mode.
 pub const BATCH: &str = "batch";
+
+/// Key of the item that puts P0 violations right together, after the plan's tasks.
+pub const P0: &str = "p0";

@@ -78,6 +78,10 @@ pub enum OrderKind {
     Revision,
     /// Bringing the run branch in did not merge cleanly.
     Conflict,
+    /// It was merged, but another task's build fails in its file: a new round.
+    Reopened,
+    /// A task it waited for was put right: it goes on from its kept work with that merged in.
+    Resumed,
     /// No agent: the run branch was merged in and must still pass the checks.
     Forward,
     /// No agent: a person's own commit on the task branch.
@@ -180,12 +184,28 @@ pub struct AttemptResult {
     pub api: Vec<String>,
     /// Each check with its outcome, in the order they ran.
     pub checks: Vec<CheckOutcome>,
+    /// The files of the repository that a failing build names.
+    #[serde(default)]
+    pub faults: Vec<Fault>,
     /// The agent's process, as observed; `None` when no agent was asked.
     pub agent: Option<AgentReport>,
     /// The agent's closing statement.
     pub handoff: Option<Handoff>,
     /// Why there is no handoff, or what is odd about it.
     pub handoff_problem: Option<String>,
+}
+
+/// A place in the tree that a failing build names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fault {
+    /// Path from the root.
+    pub file: String,
+    /// Line, from 1.
+    pub line: u32,
+    /// What the compiler says.
+    pub message: String,
+    /// Whether the attempt changed that file, or may change it.
+    pub own: bool,
 }
 
 /// What became of an attempt.

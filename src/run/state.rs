@@ -124,6 +124,27 @@ pub struct Item {
     pub pending: Option<Pending>,
     /// Number of the attempt from which the limit of automatic attempts counts.
     pub count_from: u32,
+    /// Keys of reopened items that must be settled before its next attempt.
+    #[serde(default)]
+    pub waits_for: Vec<String>,
+    /// Its earlier rounds, oldest first; each was merged.
+    #[serde(default)]
+    pub rounds: Vec<Round>,
+}
+
+/// A round that was merged before the item was reopened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Round {
+    /// Its number, from 1.
+    pub number: u32,
+    /// Its branch.
+    pub branch: Option<Branch>,
+    /// How it joined the run branch; it is still in there.
+    pub merged: Option<Merged>,
+    /// Why the next round was opened, in words.
+    pub reopened: String,
+    /// What the next round is to put right: output of the build, findings.
+    pub errors: String,
 }
 
 /// A task inside an item.
@@ -263,6 +284,10 @@ pub struct Attempt {
     pub tokens: Option<u64>,
     /// sha256 of the prompt.
     pub prompt_sha256: String,
+    /// Keys of the items whose files its build failed in, and which were reopened for it. Such an
+    /// attempt does not count against the limit.
+    #[serde(default)]
+    pub blames: Vec<String>,
 }
 
 /// What an attempt came to.
@@ -400,6 +425,31 @@ impl State {
         self.items.iter().map(|i| i.tasks.len()).sum()
     }
 
+    /// Whether everything it builds on is settled. A task that was reopened is not.
+    #[must_use]
+    pub fn is_free(&self, item: &Item) -> bool {
+        let mut needed = item.depends_on.iter().chain(&item.waits_for);
+        needed.all(|key| self.item(key).is_none_or(Item::is_settled))
+    }
+
+    /// Whether one item needs another, directly or through others.
+    #[must_use]
+    pub fn needs(&self, key: &str, other: &str) -> bool {
+        let mut seen = std::collections::BTreeSet::new();
+        let mut left = vec![key];
+        while let Some(key) = left.pop() {
+            if key == other {
+                return true;
+            }
+            if seen.insert(key)
+                && let Some(item) = self.item(key)
+            {
+                left.extend(item.depends_on.iter().chain(&item.waits_for).map(String::as_str));
+            }
+        }
+        false
+    }
+
     /// Money spent so far, as far as agents reported it, in US dollars.
     #[must_use]
     pub fn cost_usd(&self) -> f64 {
@@ -421,10 +471,16 @@ impl Item {
     /// The latest attempt of an agent or a person (checks alone do not count).
     #[must_use]
     pub fn latest_work(&self) -> Option<&Attempt> {
+        // The attempts of a round that was given up are not what is merged.
+        let kept = self
+            .rounds
+            .last()
+            .filter(|r| self.merged.is_some() && r.merged == self.merged)
+            .map_or(u32::MAX, |r| r.number);
         self.attempts
             .iter()
             .rev()
-            .find(|a| a.kind != OrderKind::Forward)
+            .find(|a| a.kind != OrderKind::Forward && a.round <= kept)
     }
 
     /// Attempts since a person last asked for one: what the limit counts.
@@ -434,6 +490,7 @@ impl Item {
             .iter()
             .filter(|a| a.number >= self.count_from && a.outcome != Outcome::Interrupted)
             .filter(|a| !matches!(a.kind, OrderKind::Forward | OrderKind::Person))
+            .filter(|a| a.blames.is_empty())
             .count()
     }
 
@@ -443,16 +500,60 @@ impl Item {
         self.attempts.last().map_or(1, |a| a.number + 1)
     }
 
+    /// Its content is in the run branch, from this round or an earlier one.
+    #[must_use]
+    pub fn was_merged(&self) -> bool {
+        self.phase == Phase::Merged || !self.rounds.is_empty()
+    }
+
+    /// When its content first came into the run branch.
+    #[must_use]
+    pub fn first_merged(&self) -> Option<&Merged> {
+        let rounds = self.rounds.iter().filter_map(|r| r.merged.as_ref());
+        rounds.chain(&self.merged).next()
+    }
+
+    /// The item as its content in the run branch is: while a further round is open, as it was when
+    /// the round before it was merged.
+    #[must_use]
+    pub fn as_merged(&self) -> Option<Self> {
+        if self.is_settled() {
+            return Some(self.clone());
+        }
+        let round = self.rounds.last()?;
+        let mut item = self.clone();
+        item.rounds.pop();
+        item.round = round.number;
+        item.phase = Phase::Merged;
+        item.branch.clone_from(&round.branch);
+        item.merged.clone_from(&round.merged);
+        item.pending = None;
+        item.attempts.retain(|a| a.round <= round.number);
+        item.reviews.retain(|r| r.round <= round.number);
+        Some(item)
+    }
+
     /// The name of its branch in this round, e.g. `1-types` or `1-types-r2`; in batch mode `batch`.
     #[must_use]
     pub fn branch_leaf(&self) -> String {
+        self.leaf_in(self.round)
+    }
+
+    /// The name of its branch in the round of an attempt; for an attempt to come, in this round.
+    #[must_use]
+    pub fn leaf_of_attempt(&self, number: u32) -> String {
+        let attempt = self.attempts.iter().find(|a| a.number == number);
+        self.leaf_in(attempt.map_or(self.round, |a| a.round))
+    }
+
+    fn leaf_in(&self, round: u32) -> String {
         let stem = if self.key == crate::run::BATCH {
             self.key.clone()
         } else {
             format!("{}-{}", self.position, self.key)
         };
-        if self.round > 1 {
-            format!("{stem}-r{}", self.round)
+        if round > 1 {
+            format!("{stem}-r{round}")
         } else {
             stem
         }

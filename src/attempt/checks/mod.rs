@@ -2,6 +2,7 @@
 
 pub mod commands;
 pub mod draft;
+pub mod faults;
 pub mod files;
 pub mod rules;
 pub mod scope;

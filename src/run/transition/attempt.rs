@@ -2,6 +2,7 @@
 
 use super::{NotPossible, Said, capital, find, first};
 use crate::plan::{CheckpointPolicy, Limits, Risk};
+use crate::run::blame::{self, Blame};
 use crate::run::order::{AttemptResult, OrderKind, Verdict};
 use crate::run::state::{
     Attempt, Branch, CheckSummary, Claim, Item, Outcome, Pending, Phase, State,
@@ -21,6 +22,7 @@ pub fn claimed(state: &mut State, key: &str, claim: Claim) -> Result<Said, NotPo
         OrderKind::Person => "checking a person's commit".to_owned(),
         _ => format!("attempt {}", claim.attempt),
     };
+    item.waits_for.clear();
     item.phase = Phase::Running { claim };
     Ok(capital(&format!("{name}: {what} begins")))
 }
@@ -70,11 +72,6 @@ pub struct Facts<'a> {
 ///
 /// # Errors
 /// [`NotPossible`] when the result is not of the current claim.
-#[expect(
-    clippy::too_many_lines,
-
-    reason = "one arm per verdict, best read side by side"
-)]
 pub fn finished(
     state: &mut State,
     result: &AttemptResult,
@@ -92,107 +89,13 @@ pub fn finished(
     let attempt = record(item, result, facts);
     item.attempts.push(attempt);
     let pending = item.pending.take();
-    let failing = failing_output(result);
+    let number = result.attempt;
     let said = match &result.verdict {
         Verdict::Passed { needs_review } => {
-            if let Some(commit) = &facts.published.commit {
-                item.branch = Some(Branch {
-                    name: facts.branch.to_owned(),
-                    head: commit.clone(),
-                });
-            }
-            let head = facts.published.commit.clone().unwrap_or_default();
-            let carried = match (&pending, facts.kind) {
-                (Some(p), OrderKind::Forward) if facts.published.carries_approval => {
-                    Some(p.from.clone())
-                }
-                _ => None,
-            };
-            let asked = match policy {
-                CheckpointPolicy::Every => true,
-                CheckpointPolicy::HighRisk => *needs_review || item.risk == Risk::High,
-                CheckpointPolicy::None => *needs_review,
-            } || matches!(facts.kind, OrderKind::Person | OrderKind::Revision)
-                || pending.as_ref().is_some_and(|p| !p.feedback.is_empty())
-                || (facts.kind == OrderKind::Forward && carried.is_none());
-            if let Some(because) = carried {
-                item.phase = Phase::Approved {
-                    because,
-                    commit: head,
-                };
-                format!(
-                    "{name}: still passes with the run branch merged in; the approval carries over"
-                )
-            } else if asked {
-                item.phase = Phase::Review;
-                format!(
-                    "{name}: attempt {} passes its checks, waiting for a review",
-                    result.attempt
-                )
-            } else {
-                item.phase = Phase::Approved {
-                    because: policy_words(policy).to_owned(),
-                    commit: head,
-                };
-                format!(
-                    "{name}: attempt {} passes its checks, approved by policy",
-                    result.attempt
-                )
-            }
+            let how = passed(item, pending, *needs_review, policy, facts);
+            format!("{name}: {}", how.replace("{n}", &number.to_string()))
         }
-        Verdict::Failed { reasons, retryable } => {
-            let used = item.automatic_attempts();
-            let left = usize::try_from(facts.limits.attempts)
-                .unwrap_or(usize::MAX)
-                .saturating_sub(used);
-            if facts.kind == OrderKind::Person {
-                // Their commit is the branch's head all the same, or it would be found anew for ever.
-                if let Some(commit) = &facts.published.commit {
-                    item.branch = Some(Branch {
-                        name: facts.branch.to_owned(),
-                        head: commit.clone(),
-                    });
-                }
-                item.phase = Phase::Failed {
-                    reasons: reasons.clone(),
-                };
-                format!(
-                    "{name}: the commit of {} does not pass its checks",
-                    facts.by
-                )
-            } else if *retryable && left > 0 {
-                let kind = match (facts.kind, &pending) {
-                    (OrderKind::Forward | OrderKind::Conflict, _) => OrderKind::Conflict,
-                    _ => OrderKind::Retry,
-                };
-                item.pending = Some(Pending {
-                    kind,
-                    feedback: pending
-                        .as_ref()
-                        .map(|p| p.feedback.clone())
-                        .unwrap_or_default(),
-                    from: pending.as_ref().map(|p| p.from.clone()).unwrap_or_default(),
-                    fresh: false,
-                    errors: failing,
-                    commit: pending.and_then(|p| p.commit),
-                });
-                item.phase = Phase::Pending;
-                format!(
-                    "{name}: attempt {} fails, another follows: {}",
-                    result.attempt,
-                    first(reasons)
-                )
-            } else {
-                item.phase = Phase::Failed {
-                    reasons: reasons.clone(),
-                };
-                format!(
-                    "{name}: attempt {} fails: {}",
-                    result.attempt,
-                    first(reasons)
-                )
-            }
-        }
+        Verdict::Failed { .. } => failed(state, result, facts, pending.as_ref(), &name),
         Verdict::Blocked { reason, attempted } => {
             item.phase = Phase::Blocked {
                 reason: reason.clone(),
@@ -214,25 +117,156 @@ pub fn finished(
                 OrderKind::First | OrderKind::Retry => OrderKind::Retry,
                 other => other,
             };
-            item.pending = Some(Pending {
-                kind,
-                feedback: pending
-                    .as_ref()
-                    .map(|p| p.feedback.clone())
-                    .unwrap_or_default(),
-                from: pending.as_ref().map(|p| p.from.clone()).unwrap_or_default(),
-                fresh: false,
-                errors: pending
-                    .as_ref()
-                    .map(|p| p.errors.clone())
-                    .unwrap_or_default(),
-                commit: pending.and_then(|p| p.commit),
-            });
+            let errors = pending.as_ref().map(|p| p.errors.clone());
+            let errors = errors.unwrap_or_default();
+            item.pending = Some(again(kind, pending.as_ref(), errors));
             item.phase = Phase::Pending;
-            format!("{name}: attempt {} was interrupted", result.attempt)
+            format!("{name}: attempt {number} was interrupted")
         }
     };
     Ok(capital(&said))
+}
+
+/// Another attempt that hears what the one before was told, and these errors.
+fn again(kind: OrderKind, before: Option<&Pending>, errors: String) -> Pending {
+    Pending {
+        kind,
+        feedback: before.map(|p| p.feedback.clone()).unwrap_or_default(),
+        from: before.map(|p| p.from.clone()).unwrap_or_default(),
+        fresh: false,
+        errors,
+        commit: before.and_then(|p| p.commit.clone()),
+    }
+}
+
+/// Its checks pass: says what follows, `{n}` standing for the attempt's number.
+fn passed(
+    item: &mut Item,
+    pending: Option<Pending>,
+    needs_review: bool,
+    policy: CheckpointPolicy,
+    facts: &Facts<'_>,
+) -> &'static str {
+    let seen_before = item.branch.is_some();
+    if let Some(commit) = &facts.published.commit {
+        item.branch = Some(Branch {
+            name: facts.branch.to_owned(),
+            head: commit.clone(),
+        });
+    }
+    let commit = facts.published.commit.clone().unwrap_or_default();
+    // A person who asked for changes sees what came of it, however many attempts it took.
+    let spoken_to = pending.as_ref().is_some_and(|p| !p.feedback.is_empty());
+    let carried = match (pending, facts.kind) {
+        (Some(p), OrderKind::Forward) if facts.published.carries_approval => Some(p.from),
+        _ => None,
+    };
+    let asked = match policy {
+        CheckpointPolicy::Every => true,
+        CheckpointPolicy::HighRisk => needs_review || item.risk == Risk::High,
+        CheckpointPolicy::None => needs_review,
+    } || matches!(facts.kind, OrderKind::Person | OrderKind::Revision)
+        || spoken_to
+        || (facts.kind == OrderKind::Resumed && seen_before)
+        || (facts.kind == OrderKind::Forward && carried.is_none());
+    if let Some(because) = carried {
+        item.phase = Phase::Approved { because, commit };
+        "still passes with the run branch merged in; the approval carries over"
+    } else if asked {
+        item.phase = Phase::Review;
+        "attempt {n} passes its checks, waiting for a review"
+    } else {
+        let because = policy_words(policy).to_owned();
+        item.phase = Phase::Approved { because, commit };
+        "attempt {n} passes its checks, approved by policy"
+    }
+}
+
+/// Something did not hold: says what follows.
+fn failed(
+    state: &mut State,
+    result: &AttemptResult,
+    facts: &Facts<'_>,
+    pending: Option<&Pending>,
+    name: &str,
+) -> String {
+    let Verdict::Failed { reasons, retryable } = &result.verdict else {
+        return String::new();
+    };
+    let mut reasons = reasons.clone();
+    let mut failing = failing_output(result);
+    let by_agent = !matches!(
+        facts.kind,
+        OrderKind::Forward | OrderKind::Person | OrderKind::Conflict
+    );
+    let blame = match state.item(&result.item) {
+        Some(item) if by_agent => blame::blame(state, item, result),
+        _ => Blame::Own,
+    };
+    match blame {
+        Blame::Earlier(keys) => {
+            return super::reopen::for_build(state, result, &keys, pending, &failing, name);
+        }
+        Blame::Nobody => {
+            let said = "the build names no file of any task, so this task is attempted again";
+            reasons.push(said.to_owned());
+            failing.push_str("The build names no file of any task of this run.\n");
+        }
+        Blame::Again { keys, why } => {
+            let said = format!(
+                "the build fails in the file of {}, but {why}, so this task is attempted again",
+                keys.join(", ")
+            );
+            failing.push_str(&said);
+            failing.push('\n');
+            reasons.push(said);
+        }
+        Blame::Own => {}
+    }
+    let Some(item) = state.item_mut(&result.item) else {
+        return String::new();
+    };
+    if let Some(attempt) = item.attempts.last_mut() {
+        attempt.reasons.clone_from(&reasons);
+    }
+    let left = usize::try_from(facts.limits.attempts)
+        .unwrap_or(usize::MAX)
+        .saturating_sub(item.automatic_attempts());
+    if facts.kind == OrderKind::Person {
+        // Their commit is the branch's head all the same, or it would be found anew for ever.
+        if let Some(commit) = &facts.published.commit {
+            item.branch = Some(Branch {
+                name: facts.branch.to_owned(),
+                head: commit.clone(),
+            });
+        }
+        item.phase = Phase::Failed { reasons };
+        format!(
+            "{name}: the commit of {} does not pass its checks",
+            facts.by
+        )
+    } else if *retryable && left > 0 {
+        let kind = match facts.kind {
+            OrderKind::Forward | OrderKind::Conflict => OrderKind::Conflict,
+            OrderKind::Resumed => OrderKind::Resumed,
+            _ => OrderKind::Retry,
+        };
+        item.pending = Some(again(kind, pending, failing));
+        item.phase = Phase::Pending;
+        format!(
+            "{name}: attempt {} fails, another follows: {}",
+            result.attempt,
+            first(&reasons)
+        )
+    } else {
+        let said = format!(
+            "{name}: attempt {} fails: {}",
+            result.attempt,
+            first(&reasons)
+        );
+        item.phase = Phase::Failed { reasons };
+        said
+    }
 }
 
 fn record(item: &Item, result: &AttemptResult, facts: &Facts<'_>) -> Attempt {
@@ -280,6 +314,7 @@ fn record(item: &Item, result: &AttemptResult, facts: &Facts<'_>) -> Attempt {
         cost_usd: agent.and_then(|a| a.cost_usd),
         tokens: agent.and_then(|a| a.tokens),
         prompt_sha256: facts.prompt_sha256.to_owned(),
+        blames: Vec::new(),
     }
 }
 

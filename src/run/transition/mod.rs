@@ -5,6 +5,7 @@
 
 mod attempt;
 mod end;
+mod reopen;
 mod review;
 mod start;
 

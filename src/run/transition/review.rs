@@ -117,7 +117,7 @@ pub fn retried(
     let last = item.attempts.last();
     let kind = match last.map(|a| a.kind) {
         _ if fresh => OrderKind::Retry,
-        Some(OrderKind::Conflict) => OrderKind::Conflict,
+        Some(kind @ (OrderKind::Conflict | OrderKind::Resumed)) => kind,
         _ => OrderKind::Retry,
     };
     item.count_from = item.next_attempt();
@@ -151,6 +151,23 @@ pub fn skipped(state: &mut State, key: &str, why: &str, by: &Person) -> Result<S
             )));
         }
         _ => {}
+    }
+    item.waits_for.clear();
+    if let Some(round) = item.rounds.last().cloned() {
+        // What was merged stays merged: only the further round is given up.
+        item.branch = round.branch;
+        item.merged = round.merged;
+        item.pending = None;
+        item.phase = Phase::Merged;
+        let (given_up, kept) = (item.round, round.number);
+        if let Some(round) = item.rounds.last_mut() {
+            let and = format!("; round {given_up} was given up by {}: {why}", by.name);
+            round.reopened.push_str(&and);
+        }
+        return Ok(capital(&format!(
+            "{name}: round {given_up} given up by {}, it stays as merged in round {kept}: {why}",
+            by.name
+        )));
     }
     item.phase = Phase::Skipped {
         why: why.to_owned(),

@@ -67,6 +67,8 @@ pub fn start(start: Start<'_>) -> State {
         merged: None,
         pending: None,
         count_from: 1,
+        waits_for: Vec::new(),
+        rounds: Vec::new(),
     };
     let items = match mode.0 {
         Mode::Batch => {
