@@ -6,7 +6,7 @@ use super::clean::{line, short_line};
 use super::words;
 use crate::run::decide::Wait;
 use crate::run::state::{Claim, Item, Phase, State};
-use crate::run::transition::short;
+use crate::run::transition::{round_of, short};
 
 /// Longest reason or question quoted in a sentence, in characters.
 const QUOTE: usize = 200;
@@ -89,10 +89,15 @@ impl<'s> Names<'s> {
 
     /// As `transition::name_of`, without counting the tasks each time.
     fn name(&self, key: &str) -> String {
-        match self.items.get(key).map(|i| i.tasks.as_slice()) {
+        let item = self.items.get(key);
+        match item.map(|i| i.tasks.as_slice()) {
             Some([t]) => line(&format!(
-                "task {} of {}, {} ({})",
-                t.position, self.total, t.id, t.title
+                "task {} of {}, {} ({}){}",
+                t.position,
+                self.total,
+                t.id,
+                t.title,
+                item.map(|i| round_of(i)).unwrap_or_default()
             )),
             Some(tasks) => format!("all {} tasks", tasks.len()),
             None => line(key),

@@ -137,6 +137,7 @@ fn midway_as_json() {
               "pull_request": null,
               "question": null,
               "reasons": [],
+              "round": 1,
               "state": "review",
               "title": "HTTP client",
               "total": 4

@@ -126,7 +126,9 @@ pub struct TaskView {
     pub item: String,
     /// Where it stands.
     pub state: TaskState,
-    /// Why it stands there, when it failed, is blocked, or was left out.
+    /// Round of its life, from 1; more when it was opened again after it was merged.
+    pub round: u32,
+    /// Why it stands there, when it failed, is blocked, was left out, or waits for a reopened task.
     pub reasons: Vec<String>,
     /// Number of attempts that have ended.
     pub attempts: usize,
@@ -242,7 +244,7 @@ pub fn view(state: &State, waits: &[Wait], now: Timestamp) -> StatusView {
     let items = &state.items;
     let mut tasks: Vec<_> = items
         .iter()
-        .flat_map(|item| item_view(item, total, now))
+        .flat_map(|item| item_view(state, item, total, now))
         .collect();
     tasks.sort_by_key(|t| t.position);
     let costs: Vec<f64> = items.iter().filter_map(facts::cost).collect();
@@ -284,7 +286,23 @@ fn round(usd: f64) -> f64 {
     (usd * 1e6).round() / 1e6
 }
 
-fn item_view(item: &Item, total: usize, now: Timestamp) -> impl Iterator<Item = TaskView> + '_ {
+/// The reopened tasks that an item waits for.
+fn waits_for(state: &State, item: &Item) -> Vec<String> {
+    let mut keys: Vec<&String> = item.waits_for.iter().chain(&item.depends_on).collect();
+    keys.dedup();
+    keys.into_iter()
+        .filter_map(|key| state.item(key))
+        .filter(|i| i.round > 1 && !i.is_settled())
+        .map(|i| format!("waits for round {} of {}", i.round, i.key))
+        .collect()
+}
+
+fn item_view<'s>(
+    state: &'s State,
+    item: &'s Item,
+    total: usize,
+    now: Timestamp,
+) -> impl Iterator<Item = TaskView> + 's {
     let latest = item.latest_work();
     let files = latest.map(|a| facts::files(item, a)).unwrap_or_default();
     let (duration_s, cost_usd) = (facts::seconds(item, now), facts::cost(item).map(round));
@@ -292,6 +310,7 @@ fn item_view(item: &Item, total: usize, now: Timestamp) -> impl Iterator<Item = 
         Phase::Failed { reasons } => reasons.clone(),
         Phase::Blocked { reason, .. } => vec![reason.clone()],
         Phase::Skipped { why, by } => vec![format!("left out by {}: {why}", by.name)],
+        Phase::Pending | Phase::Approved { .. } => waits_for(state, item),
         _ => Vec::new(),
     };
     let question = match &item.phase {
@@ -305,6 +324,7 @@ fn item_view(item: &Item, total: usize, now: Timestamp) -> impl Iterator<Item = 
         title: task.title.clone(),
         file: task.file.clone(),
         item: item.key.clone(),
+        round: item.round,
         state: TaskState::from(&item.phase),
         reasons: reasons.iter().map(|r| clean::line(r)).collect(),
         attempts: item

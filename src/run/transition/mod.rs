@@ -31,13 +31,24 @@ pub type Said = String;
 pub fn name_of(state: &State, item: &Item) -> String {
     match item.tasks.as_slice() {
         [task] => format!(
-            "task {} of {}, {} ({})",
+            "task {} of {}, {} ({}){}",
             task.position,
             state.total(),
             task.id,
-            task.title
+            task.title,
+            round_of(item)
         ),
         tasks => format!("all {} tasks", tasks.len()),
+    }
+}
+
+/// `, round 2` for an item that was opened again.
+#[must_use]
+pub fn round_of(item: &Item) -> String {
+    if item.round > 1 {
+        format!(", round {}", item.round)
+    } else {
+        String::new()
     }
 }
 

@@ -50,7 +50,7 @@ pub(super) fn for_build(
             open(earlier, why, &errors);
         }
         if let Some(earlier) = state.item(key) {
-            names.push(format!("{}, round {}", name_of(state, earlier), earlier.round));
+            names.push(name_of(state, earlier));
         }
     }
     state.gate.clear();

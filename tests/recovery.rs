@@ -1,0 +1,168 @@
+//! What happens when a task goes wrong: the seed's "Error Recovery", as a person meets it.
+
+mod support;
+
+use support::Sandbox;
+
+const LOG: &str = ".pertask/wiz/implementation-log.md";
+
+/// Types, then notes and a client that use them, and something that uses none.
+const FOUR: &str = r#"title = "Wiz"
+directory = "src"
+build = [["sh", "../build.sh"]]
+
+[[task]]
+id = "types"
+title = "API types"
+file = "src/types.go"
+purpose = "The types"
+risk = "high"
+
+[[task]]
+id = "notes"
+title = "Notes"
+file = "src/notes.go"
+purpose = "Notes"
+depends_on = ["types"]
+
+[[task]]
+id = "client"
+title = "Client"
+file = "src/client.go"
+purpose = "The client"
+depends_on = ["types"]
+
+[[task]]
+id = "extra"
+title = "Extra"
+file = "src/extra.go"
+purpose = "Needs nobody"
+"#;
+
+/// Fails in `types.go` when the client needs a `Page` that the types do not have.
+const BUILD: &str = r#"
+if [ -f client.go ] && grep -q Page client.go && ! grep -q Page types.go; then
+    echo "./types.go:1:6: Asset has no field Page"
+    exit 1
+fi
+"#;
+
+/// Writes the types without `Page` in round one and with it in round two.
+const AGENT: &str = r#"
+cat > /dev/null
+cp "$PERTASK_PROMPT_FILE" "ROOT/prompt-$PERTASK_TASK-$PERTASK_ATTEMPT"
+case "$PERTASK_TASK-$PERTASK_ATTEMPT" in
+    types-1) echo "type Asset" > src/types.go ;;
+    types-*) echo "type Asset with Page" > src/types.go ;;
+    client-1) echo "client of Page" > src/client.go ;;
+    client-*) echo "client of Page, again" >> src/client.go ;;
+    *) echo "$PERTASK_TASK" > "src/$PERTASK_TASK.go" ;;
+esac
+printf '{"status":"complete"}' > "$PERTASK_HANDOFF_FILE"
+"#;
+
+fn sandbox(plan: &str, build: &str, agent: &str) -> Sandbox {
+    let s = Sandbox::new();
+    s.agent(&agent.replace("ROOT", s.root().to_str().unwrap()));
+    s.write("build.sh", build);
+    s.write("src/go.mod", "module example.com/wiz\n\ngo 1.22\n");
+    s.plan(plan);
+    s.commit("Add the plan");
+    s
+}
+
+fn task<'s>(status: &'s serde_json::Value, id: &str) -> &'s serde_json::Value {
+    let tasks = status["tasks"].as_array().unwrap();
+    tasks.iter().find(|t| t["id"] == id).unwrap()
+}
+
+fn prompt(s: &Sandbox, task: &str, attempt: u32) -> String {
+    support::read(&s.root().join(format!("prompt-{task}-{attempt}")))
+}
+
+#[test]
+fn the_task_whose_file_breaks_the_build_gets_a_second_round() {
+    let s = sandbox(FOUR, BUILD, AGENT);
+    s.pertask(["start", "wiz"]).code(0);
+    // The client's build fails in the types' file: the types are done again.
+    let out = s.pertask(["approve", "wiz", "types"]).code(0);
+    assert!(
+        out.err().contains("fails in a file of another task"),
+        "{}",
+        out.text()
+    );
+    assert_eq!(
+        s.states("wiz"),
+        "types=review notes=review client=pending extra=review"
+    );
+    let status = s.status("wiz");
+    assert_eq!(task(&status, "types")["branch"], "pertask/wiz/1-types-r2");
+    assert_eq!(task(&status, "types")["round"], 2);
+    assert_eq!(
+        task(&status, "client")["reasons"][0],
+        "waits for round 2 of types"
+    );
+    let told = prompt(&s, "types", 2);
+    assert!(
+        told.contains("src/types.go:1: Asset has no field Page"),
+        "{told}"
+    );
+    assert!(told.contains("round 2"), "{told}");
+    // The first round's branch stays where it was, and so does what was merged of it.
+    assert_eq!(
+        s.file_at("pertask/wiz/1-types", "src/types.go"),
+        "type Asset"
+    );
+    assert_eq!(
+        s.file_at("pertask/wiz/main", "src/types.go"),
+        "type Asset"
+    );
+
+    // What needs nobody goes its own way; the log still has the types as they were merged. What
+    // builds on the types waits.
+    s.pertask(["approve", "wiz", "extra"]).code(0);
+    s.pertask(["approve", "wiz", "notes"]).code(0);
+    assert_eq!(
+        s.states("wiz"),
+        "types=review notes=approved client=pending extra=merged"
+    );
+    let log = s.file_at("pertask/wiz/main", LOG);
+    assert!(log.contains("## Task 1: API types"), "{log}");
+
+    s.pertask(["approve", "wiz", "types"]).code(0);
+    assert_eq!(
+        s.states("wiz"),
+        "types=merged notes=merged client=review extra=merged"
+    );
+    let told = prompt(&s, "client", 2);
+    assert!(
+        told.contains("has been put right and merged meanwhile"),
+        "{told}"
+    );
+    // The kept work went on, with the run branch merged in.
+    assert_eq!(
+        s.file_at("pertask/wiz/3-client", "src/client.go"),
+        "client of Page\nclient of Page, again"
+    );
+    assert_eq!(
+        s.file_at("pertask/wiz/3-client", "src/types.go"),
+        "type Asset with Page"
+    );
+    s.pertask(["approve"]).code(0);
+    let status = s.status("wiz");
+    assert_eq!(status["state"], "complete", "{status:#}");
+    let log = s.file_at("pertask/wiz/main", LOG);
+    assert!(log.contains("Attempt 1 (first, mine): passed"), "{log}");
+    let ledger = s.git([
+        "ls-tree",
+        "-r",
+        "--name-only",
+        "refs/pertask/runs/wiz",
+        "attempts/",
+    ]);
+    assert!(ledger.contains("attempts/1-types/1/order.json"), "{ledger}");
+    assert!(
+        ledger.contains("attempts/1-types-r2/2/order.json"),
+        "{ledger}"
+    );
+}
