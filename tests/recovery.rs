@@ -113,10 +113,7 @@ fn the_task_whose_file_breaks_the_build_gets_a_second_round() {
         s.file_at("pertask/wiz/1-types", "src/types.go"),
         "type Asset"
     );
-    assert_eq!(
-        s.file_at("pertask/wiz/main", "src/types.go"),
-        "type Asset"
-    );
+    assert_eq!(s.file_at("pertask/wiz/main", "src/types.go"), "type Asset");
 
     // What needs nobody goes its own way; the log still has the types as they were merged. What
     // builds on the types waits.
@@ -165,4 +162,185 @@ fn the_task_whose_file_breaks_the_build_gets_a_second_round() {
         ledger.contains("attempts/1-types-r2/2/order.json"),
         "{ledger}"
     );
+}
+
+/// Two Go files under a rule, checked by nothing else.
+const RULES: &str = r#"title = "Wiz"
+
+[[task]]
+id = "types"
+title = "API types"
+file = "src/types.go"
+purpose = "The types"
+rules = ["error-handling"]
+risk = "high"
+
+[[task]]
+id = "client"
+title = "Client"
+file = "src/client.go"
+purpose = "The client"
+rules = ["error-handling", "file-size"]
+depends_on = ["types"]
+"#;
+
+const GO: &str = r#"package wiz
+
+import "encoding/json"
+
+func FUNC(v any) []byte {
+	b, _ := json.Marshal(v)
+	return b
+}
+"#;
+
+const REPORT: &str = ".pertask/wiz/p0-compliance-review.md";
+
+/// Writes files that keep the rules; the P0 validation puts both files right.
+fn keeps_the_rules() -> String {
+    let good = "package wiz\n";
+    format!(
+        r#"
+cat > /dev/null
+cp "$PERTASK_PROMPT_FILE" "ROOT/prompt-$PERTASK_TASK-$PERTASK_ATTEMPT"
+case "$PERTASK_TASK" in
+    p0) printf '{good}// put right\n' | tee src/types.go > src/client.go ;;
+    *) printf '{good}// %s\n' "$PERTASK_TASK" > "src/$PERTASK_TASK.go" ;;
+esac
+printf '{{"status":"complete"}}' > "$PERTASK_HANDOFF_FILE"
+"#
+    )
+}
+
+/// Puts a violation into a merged task's file, as a merge or a person might.
+fn violate(s: &Sandbox, file: &str) {
+    let dir = s.root().join("by-hand");
+    if dir.exists() {
+        s.git_in(
+            &dir,
+            ["checkout", "--quiet", "--detach", "pertask/wiz/main"],
+        );
+    } else {
+        s.git([
+            "worktree",
+            "add",
+            "--quiet",
+            "--detach",
+            dir.to_str().unwrap(),
+            "pertask/wiz/main",
+        ]);
+    }
+    support::write(&dir.join(file), GO.replace("FUNC", "encode"));
+    s.git_in(&dir, ["commit", "--quiet", "-am", "By hand"]);
+    let head = s.git_in(&dir, ["rev-parse", "HEAD"]);
+    s.git(["update-ref", "refs/heads/pertask/wiz/main", &head]);
+}
+
+#[test]
+fn without_a_violation_the_report_says_so_before_the_gate() {
+    let s = sandbox(RULES, "", &keeps_the_rules());
+    s.pertask(["start", "wiz", "--checkpoint", "none"]).code(0);
+    let status = s.status("wiz");
+    assert_eq!(status["state"], "complete", "{status:#}");
+    assert_eq!(
+        s.git(["log", "-1", "--format=%s", "pertask/wiz/main"]),
+        "[wiz] P0 validation: compliant"
+    );
+    let report = s.file_at("pertask/wiz/main", REPORT);
+    assert!(report.contains("**COMPLIANT**"), "{report}");
+    assert!(
+        report.contains("| src/client.go | `error-handling`, `file-size` | hold |"),
+        "{report}"
+    );
+    let gate = status["gate"].as_array().unwrap();
+    let line = gate
+        .iter()
+        .find(|g| g["item"] == "P0 requirements hold")
+        .unwrap();
+    assert_eq!(line["detail"], "3 rules asked of 2 files");
+    assert_eq!(gate.len(), 10);
+}
+
+#[test]
+fn violations_in_finished_tasks_are_put_right_together_at_the_end() {
+    let s = sandbox(RULES, "", &keeps_the_rules());
+    s.pertask(["start", "wiz"]).code(0);
+    s.pertask(["approve"]).code(0);
+    // Found while another task is under review: recorded and shown, and nothing stops.
+    violate(&s, "src/types.go");
+    s.pertask(["continue"]).code(0);
+    let out = s
+        .pertask(["note", "wiz", "client", "-m", "No timeout is set"])
+        .code(0);
+    assert!(out.stdout.contains("No timeout is set"), "{}", out.text());
+    let status = s.status("wiz");
+    assert_eq!(status["violations"][0]["file"], "src/types.go");
+    assert_eq!(status["violations"][0]["line"], 6);
+    assert_eq!(status["violations"][1]["message"], "No timeout is set");
+    let text = s.pertask(["status"]).stdout;
+    assert!(text.contains("src/types.go:6:"), "{text}");
+    let shown = s.pertask(["show", "wiz", "client"]).stdout;
+    assert!(shown.contains("src/types.go:6:"), "{shown}");
+
+    s.pertask(["approve", "wiz", "client"]).code(0);
+    assert_eq!(s.states("wiz"), "types=merged client=merged p0=review");
+    assert_eq!(task(&s.status("wiz"), "p0")["branch"], "pertask/wiz/3-p0");
+    let told = prompt(&s, "p0", 1);
+    assert!(told.contains("src/types.go:6:5"), "{told}");
+    assert!(told.contains("No timeout is set"), "{told}");
+    let report = s.file_at("pertask/wiz/3-p0", REPORT);
+    assert!(report.contains("**COMPLIANT**"), "{report}");
+    assert!(report.contains("| put right |"), "{report}");
+
+    s.pertask(["approve"]).code(0);
+    let status = s.status("wiz");
+    assert_eq!(status["state"], "complete", "{status:#}");
+    assert_eq!(status["violations"].as_array().unwrap().len(), 0);
+    assert_eq!(s.file_at("pertask/wiz/main", REPORT), report);
+    let log = s.file_at("pertask/wiz/main", LOG);
+    assert!(log.contains("## Task 3: P0 validation"), "{log}");
+}
+
+#[test]
+fn violations_may_be_left_as_exceptions_which_the_gate_shows() {
+    let s = sandbox(RULES, "", &keeps_the_rules());
+    s.pertask(["start", "wiz"]).code(0);
+    s.pertask(["skip", "wiz", "p0", "-m", "no"]).code(2);
+    s.pertask(["approve"]).code(0);
+    violate(&s, "src/types.go");
+    s.pertask(["continue"]).code(0);
+    s.pertask(["skip", "wiz", "p0", "-m", "the encoder cannot fail here"])
+        .code(0);
+    s.pertask(["approve", "wiz", "client"]).code(0);
+    let status = s.status("wiz");
+    assert_eq!(status["state"], "complete", "{status:#}");
+    let gate = status["gate"].as_array().unwrap();
+    let line = gate
+        .iter()
+        .find(|g| g["item"] == "P0 requirements hold")
+        .unwrap();
+    assert_eq!(line["holds"], true);
+    insta::assert_snapshot!(line["detail"].as_str().unwrap(), @"3 rules asked of 2 files; exception: error-handling at src/types.go:6, let pass by Ada Example (the encoder cannot fail here)");
+    let report = s.file_at("pertask/wiz/main", REPORT);
+    assert!(
+        report.contains("**NON-COMPLIANT, with 1 exception accepted**"),
+        "{report}"
+    );
+}
+
+#[test]
+fn a_violation_in_the_attempts_own_file_fails_the_attempt() {
+    let agent = keeps_the_rules().replace(
+        "p0)",
+        &format!(
+            "types) printf '%s' '{}' > src/types.go ;;\n    p0)",
+            GO.replace("FUNC", "encode")
+        ),
+    );
+    let s = sandbox(RULES, "", &agent);
+    s.pertask(["start", "wiz"]).code(1);
+    let status = s.status("wiz");
+    assert_eq!(task(&status, "types")["state"], "failed");
+    assert_eq!(task(&status, "types")["attempts"], 3);
+    assert_eq!(s.states("wiz"), "types=failed client=pending");
 }

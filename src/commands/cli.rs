@@ -44,6 +44,8 @@ pub(super) enum Command {
     Retry(RetryArgs),
     /// Leave a task out
     Skip(SkipArgs),
+    /// Record a violation that no rule sees, for the P0 validation
+    Note(NoteArgs),
     /// End a run; every branch is kept
     Abort(RunArgs),
     /// Read plan and configuration from the base again, for what has not started
@@ -256,4 +258,15 @@ pub(super) enum Generated {
     Man,
     /// For bash, zsh and fish
     Completions,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct NoteArgs {
+    /// Name of the run
+    pub(super) run: Option<String>,
+    /// Id of the task it is about; the whole when left out
+    pub(super) task: Option<String>,
+    /// What is wrong
+    #[arg(short, long, value_name = "TEXT")]
+    pub(super) message: String,
 }

@@ -10,6 +10,7 @@ use crate::driver::home::{Held, RunLock};
 use crate::git::Repo;
 use crate::ledger::Ledger;
 use crate::plan::ForgeKind;
+use crate::run::P0;
 use crate::run::state::{Decision, Item, Phase, Review, State};
 use crate::run::transition;
 
@@ -135,18 +136,24 @@ pub(super) fn skip(args: &SkipArgs) -> anyhow::Result<Exit> {
             Phase::Review | Phase::Failed { .. } | Phase::Blocked { .. }
         )
     };
-    let item = context::item_meant(&state, task.as_deref(), stopped, "waits for a person")?;
+    // The P0 validation may be left out before it is begun.
+    let key = if task.as_deref() == Some(P0) {
+        P0
+    } else {
+        let found = context::item_meant(&state, task.as_deref(), stopped, "waits for a person")?;
+        found.key.as_str()
+    };
     let why = args.message.trim();
     if why.is_empty() {
-        return Err(usage!(
-            "say why it is left out: git pertask skip {run} {} -m \"…\"",
-            item.key
-        )
-        .into());
+        return Err(usage!("say why it is left out: git pertask skip {run} {key} -m \"…\"").into());
     }
     let by = repo.identity()?;
     let said = drive::change(&repo, &run, &by, |s| {
-        transition::skipped(s, &item.key, why, &by)
+        if key == P0 {
+            transition::excepted(s, why, &by, Timestamp::now())
+        } else {
+            transition::skipped(s, key, why, &by)
+        }
     })?;
     Terminal::new().said(&said);
     drive::carry_on(&repo, &run, &args.which.driving)

@@ -10,6 +10,7 @@ mod drive;
 mod generate;
 mod init;
 mod log;
+mod note;
 mod plan;
 mod show;
 mod start;
@@ -117,6 +118,7 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Revise(args) => decide::revise(&args),
         Command::Retry(args) => decide::retry(&args),
         Command::Skip(args) => decide::skip(&args),
+        Command::Note(args) => note::run(&args),
         Command::Abort(args) => decide::abort(&args),
         Command::Amend(args) => amend::run(&args),
         Command::Log(args) => log::run(&args),

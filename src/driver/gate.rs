@@ -1,4 +1,5 @@
-//! The gate: the seed's final checklist, each line computed from the ledger and the tree.
+//! The gate: the seed's final checklist and the P0 requirements, each line computed from the ledger
+//! and the tree.
 
 use crate::git::Repo;
 use crate::ledger::{Ledger, Snapshot};
@@ -28,6 +29,7 @@ pub(super) fn items(
         logged(repo, state)?,
         placed(repo, state, plan)?,
         required(state, plan),
+        compliant(state, plan),
         built(builds),
     ])
 }
@@ -292,6 +294,44 @@ fn required(state: &State, plan: &Plan) -> GateItem {
         (false, _) => wrong.join("; "),
     };
     line("Handler registered", holds, detail)
+}
+
+fn compliant(state: &State, plan: &Plan) -> GateItem {
+    let compliance = &state.compliance;
+    let files = publish::judged_files(state, plan);
+    let rules: usize = files.iter().map(|f| f.rules.len()).sum();
+    let judged = files.iter().filter(|f| !f.rules.is_empty()).count();
+    let mut said = Vec::new();
+    if rules == 0 {
+        said.push("the plan names no P0 rule".to_owned());
+    } else {
+        said.push(format!("{rules} rules asked of {judged} files"));
+    }
+    for finding in compliance.open_findings() {
+        said.push(format!(
+            "{}:{}: {} ({})",
+            finding.file, finding.line, finding.message, finding.rule
+        ));
+    }
+    for note in compliance.open_notes() {
+        said.push(format!("noted by {}: {}", note.by.name, note.text));
+    }
+    for exception in &compliance.exceptions {
+        let place = match (exception.file.as_str(), exception.line) {
+            ("", _) => "the whole".to_owned(),
+            (file, 0) => file.to_owned(),
+            (file, line) => format!("{file}:{line}"),
+        };
+        said.push(format!(
+            "exception: {} at {place}, let pass by {} ({})",
+            exception.rule, exception.by.name, exception.why
+        ));
+    }
+    line(
+        "P0 requirements hold",
+        compliance.open() == 0,
+        said.join("; "),
+    )
 }
 
 fn built(builds: &[CheckOutcome]) -> GateItem {

@@ -12,6 +12,7 @@ mod gate;
 pub mod home;
 pub mod orders;
 mod prompts;
+mod validation;
 pub mod workers;
 
 use std::collections::BTreeSet;
@@ -229,6 +230,7 @@ impl<'a> Driver<'a> {
             },
             limits: Some(self.config.limits.clone()),
             base_built: self.base_built,
+            rules_named: self.rules_named(),
             gate_seen: self.gate_seen.as_ref() == Some(&state.run_branch.head),
             mine: self.workers.claims(),
             ..Facts::default()
@@ -322,13 +324,14 @@ impl<'a> Driver<'a> {
                         merged.push(item.key.clone());
                     }
                 }
-                let said = transition::run_adopted(
+                let mut said = transition::run_adopted(
                     &mut state,
                     commit,
                     &merged,
                     &info.author,
                     Timestamp::now(),
                 );
+                said.push_str(&self.judged(&mut state)?);
                 self.record(snapshot, state, &said, Vec::new(), audience)
             }
             Action::BuildBase => self.build_base(snapshot, state, audience),
@@ -351,11 +354,15 @@ impl<'a> Driver<'a> {
                     .context("the item to merge is gone")?
                     .clone();
                 let commit = self.forge.merge(&self.plan, &state, &whole, &self.by)?;
-                let said = transition::merged(&mut state, item, &commit, Timestamp::now())?;
+                let mut said = transition::merged(&mut state, item, &commit, Timestamp::now())?;
+                said.push_str(&self.judged(&mut state)?);
                 self.record(snapshot, state, &said, Vec::new(), audience)
             }
             Action::Forward { item } => self.forward(snapshot, state, item, audience),
             Action::Start { item } => self.start(snapshot, state, item, audience),
+            Action::Judge => self.judge(snapshot, state, audience),
+            Action::Validate => self.validate(snapshot, state, audience),
+            Action::Report => self.report(snapshot, state, audience),
             Action::Gate => self.gate(snapshot, state, audience),
         }
     }

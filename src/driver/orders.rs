@@ -9,9 +9,10 @@ use crate::git::Repo;
 use crate::plan::{Config, Documents, Plan, Task};
 use crate::publish;
 use crate::rules::user::UserRule;
+use crate::run::P0;
 use crate::run::order::{
     CheckCommand, CheckKind, FileRules, Order, OrderAgent, OrderKind, RuleFile, SCHEMA, Scope,
-    ScopeFile,
+    ScopeFile, Waived,
 };
 use crate::run::state::{Item, Pending, State};
 
@@ -62,7 +63,7 @@ impl Orders<'_> {
             })
         };
         let mut scope = scope_of(&tasks);
-        if item.round > 1 {
+        if item.round > 1 || item.key == P0 {
             // What it must also touch was touched in its first round; it may be again.
             scope.allow.append(&mut scope.requires);
         }
@@ -95,7 +96,7 @@ impl Orders<'_> {
             schema: SCHEMA,
             run: self.state.run.clone(),
             item: item.key.clone(),
-            tasks: tasks.iter().map(|t| t.id.clone()).collect(),
+            tasks: item.tasks.iter().map(|t| t.id.clone()).collect(),
             round: item.round,
             attempt: item.next_attempt(),
             kind: start.kind,
@@ -110,21 +111,56 @@ impl Orders<'_> {
             checks,
             directory: self.plan.directory.clone(),
             check_timeout_s: self.plan.check_timeout_s,
-            rules: tasks
+            rules: if item.key == P0 {
+                // Mending one file must not break another.
+                publish::judged_files(self.state, self.plan)
+            } else {
+                tasks
+                    .iter()
+                    .map(|t| FileRules {
+                        path: t.file.clone(),
+                        rules: t.rules.clone(),
+                    })
+                    .collect()
+            },
+            rule_files: rule_files(&self.documents())?,
+            waived: self
+                .state
+                .compliance
+                .exceptions
                 .iter()
-                .map(|t| FileRules {
-                    path: t.file.clone(),
-                    rules: t.rules.clone(),
+                .map(|e| Waived {
+                    rule: e.rule.clone(),
+                    file: e.file.clone(),
+                    message: e.message.clone(),
                 })
                 .collect(),
-            rule_files: rule_files(&self.documents())?,
             sparse: self.plan.sparse.clone(),
             sandbox: self.config.sandbox,
         })
     }
 
     /// The plan's tasks of an item, in order.
+    ///
+    /// The P0 validation works on the tasks whose files the violations are in: on all merged ones
+    /// when a note is about the whole.
     pub(super) fn tasks(&self, item: &Item) -> Vec<&Task> {
+        if item.key == P0 {
+            let compliance = &self.state.compliance;
+            let files: Vec<&str> = compliance
+                .open_findings()
+                .map(|f| f.file.as_str())
+                .chain(compliance.open_notes().map(|n| n.file.as_str()))
+                .collect();
+            let whole = files.is_empty() || files.contains(&"");
+            let merged = |id: &str| self.state.item(id).is_some_and(Item::was_merged);
+            return self
+                .plan
+                .tasks
+                .iter()
+                .filter(|t| merged(&t.id) && (whole || files.contains(&t.file.as_str())))
+                .collect();
+        }
         self.plan
             .tasks
             .iter()
@@ -195,9 +231,7 @@ impl Orders<'_> {
         let last = item.attempts.last();
         let goes_on = matches!(kind, OrderKind::Retry | OrderKind::Revision)
             && item.pending.as_ref().is_some_and(|p| !p.fresh)
-            && last.is_some_and(|a| {
-                a.kept.is_some() && a.round == item.round && joining(a.kind)
-            });
+            && last.is_some_and(|a| a.kept.is_some() && a.round == item.round && joining(a.kind));
         joining(kind) || goes_on
     }
 

@@ -2,16 +2,17 @@
 
 use super::orders::Orders;
 use crate::plan::Documents as _;
-use crate::prompt::{self, FailedCheck, Feedback, Kind, PriorTask, PromptContext};
+use crate::prompt::{self, FailedCheck, Feedback, Kind, PriorTask, PromptContext, Violation};
 use crate::rules::user::UserRule;
-use crate::run::BATCH;
 use crate::run::order::OrderKind;
 use crate::run::state::{Item, Phase, State, TaskRef};
+use crate::run::{BATCH, P0};
 
 /// The prompt for the item's next attempt.
 pub(super) fn prompt(orders: &Orders<'_>, item: &Item, kind: OrderKind) -> anyhow::Result<String> {
     let documents = orders.documents();
-    let ids: Vec<&str> = item.tasks.iter().map(|t| t.id.as_str()).collect();
+    let tasks = orders.tasks(item);
+    let ids: Vec<&str> = tasks.iter().map(|t| t.id.as_str()).collect();
     let team = orders.user_rules()?;
     let rule = |id: &str| {
         let own = crate::rules::by_id(id).map(|r| r.prompt_text.to_owned());
@@ -66,7 +67,11 @@ pub(super) fn prompt(orders: &Orders<'_>, item: &Item, kind: OrderKind) -> anyho
         .last()
         .filter(|a| a.outcome == crate::run::state::Outcome::Question)
         .and_then(|a| a.reasons.first().cloned());
+    if item.key == P0 {
+        violations(orders.state, &mut context);
+    }
     let kind = match kind {
+        _ if item.key == P0 => Kind::P0,
         OrderKind::Retry | OrderKind::Resumed => Kind::Retry,
         OrderKind::Reopened => Kind::Reopen,
         OrderKind::Revision => Kind::Revision,
@@ -75,6 +80,28 @@ pub(super) fn prompt(orders: &Orders<'_>, item: &Item, kind: OrderKind) -> anyho
         _ => Kind::Task,
     };
     Ok(prompt::render(kind, &context, &documents)?)
+}
+
+/// Every violation that the P0 validation is to put right.
+fn violations(state: &State, context: &mut PromptContext) {
+    let compliance = &state.compliance;
+    context.violations = compliance
+        .open_findings()
+        .map(|f| Violation {
+            rule: f.rule.clone(),
+            place: format!("{}:{}:{}", f.file, f.line, f.column),
+            message: f.message.clone(),
+            hint: f.hint.clone(),
+        })
+        .collect();
+    context.notes = compliance
+        .open_notes()
+        .map(|n| Feedback {
+            by: n.by.name.clone(),
+            place: n.file.clone(),
+            text: n.text.clone(),
+        })
+        .collect();
 }
 
 /// What the merged and left-out tasks made: names, lines and API, never their history.

@@ -152,10 +152,17 @@ pub enum SourceKind {
     Template,
 }
 
+/// Reserved id: the validation of the P0 rules after the last task.
+pub const VALIDATION: &str = "p0";
+
 impl Plan {
-    /// What the task with this id is for; the plan's title for any other key (batch mode).
+    /// What the task with this id is for; the plan's title for batch mode.
     #[must_use]
     pub fn purpose_of(&self, key: &str) -> String {
+        if key == VALIDATION {
+            return "Puts right what the P0 rules and the reviewers found in finished tasks."
+                .to_owned();
+        }
         let task = self.tasks.iter().find(|t| t.id == key);
         task.map_or_else(|| self.title.clone(), |t| t.purpose.clone())
     }

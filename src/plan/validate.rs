@@ -1,5 +1,6 @@
 //! Checks a draft as a whole and makes the plan of it.
 
+use crate::plan::VALIDATION;
 use std::collections::{BTreeMap, HashMap};
 
 use super::config::{Config, unknown_agent};
@@ -123,6 +124,11 @@ fn one(task: &TaskDraft, context: &Context<'_>, out: &mut Diagnostics) {
         out.push(
             Diagnostic::error(&id.at, "a task cannot be called `batch`")
                 .help("that name stands for all tasks together in batch mode"),
+        );
+    } else if id.value == VALIDATION {
+        out.push(
+            Diagnostic::error(&id.at, "a task cannot be called `p0`")
+                .help("that name stands for the P0 validation after the last task"),
         );
     } else if !valid_name(&id.value) {
         out.push(

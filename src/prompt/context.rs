@@ -51,6 +51,10 @@ pub struct PromptContext {
     pub checks: Vec<FailedCheck>,
     /// What reviewers said, for a revision.
     pub feedback: Vec<Feedback>,
+    /// P0 violations to put right, for the P0 validation.
+    pub violations: Vec<Violation>,
+    /// What reviewers noted that no rule sees, for the P0 validation.
+    pub notes: Vec<Feedback>,
     /// The question of an earlier attempt that the feedback answers.
     pub question: Option<String>,
     /// Paths with conflict markers, for a conflict.
@@ -176,6 +180,19 @@ pub struct FailedCheck {
     pub output: String,
 }
 
+/// A P0 violation to put right.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Violation {
+    /// Id of the rule.
+    pub rule: String,
+    /// Path, line and column.
+    pub place: String,
+    /// What was found.
+    pub message: String,
+    /// How it is usually put right.
+    pub hint: String,
+}
+
 /// What a reviewer said.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Feedback {
@@ -219,6 +236,8 @@ impl PromptContext {
             output_directory: "$PERTASK_OUTPUT_DIR".to_owned(),
             checks: Vec::new(),
             feedback: Vec::new(),
+            violations: Vec::new(),
+            notes: Vec::new(),
             question: None,
             conflicts: Vec::new(),
         }
@@ -276,6 +295,7 @@ impl PromptContext {
             .iter_mut()
             .map(|said| &mut said.text)
             .collect();
+        words.extend(context.notes.iter_mut().map(|said| &mut said.text));
         words.extend(&mut context.question);
         cap(&mut words);
         context

@@ -17,7 +17,8 @@ use crate::plan::Documents;
 use crate::plan::diagnostic::{At, Diagnostic, Diagnostics, Document, Severity, suggest};
 
 pub use context::{
-    Excerpt, FailedCheck, Feedback, Input, PriorTask, PromptContext, Related, RuleText, TaskContext,
+    Excerpt, FailedCheck, Feedback, Input, PriorTask, PromptContext, Related, RuleText,
+    TaskContext, Violation,
 };
 pub use quote::{OUTPUT_MOST, quoted, share, shorten};
 
@@ -36,6 +37,8 @@ pub enum Kind {
     Conflict,
     /// The first attempt of a further round of a merged task.
     Reopen,
+    /// The P0 validation: every violation put right together.
+    P0,
 }
 
 impl Kind {
@@ -49,6 +52,7 @@ impl Kind {
             Self::Revision => "revision",
             Self::Conflict => "conflict",
             Self::Reopen => "reopen",
+            Self::P0 => "p0",
         }
     }
 }
@@ -70,6 +74,7 @@ const TEMPLATES: &[(&str, &str)] = &[
         "conflict",
         include_str!("../../templates/prompts/conflict.md"),
     ),
+    ("p0", include_str!("../../templates/prompts/p0.md")),
     ("reopen", include_str!("../../templates/prompts/reopen.md")),
     ("_prior", include_str!("../../templates/prompts/_prior.md")),
     (

@@ -12,7 +12,8 @@ use crate::git::{GitError, NewCommit, Repo};
 use crate::ledger::{Files, Ledger, Snapshot, to_json};
 use crate::plan::{Config, Plan};
 use crate::report;
-use crate::run::order::{AttemptResult, Order, OrderKind, Verdict};
+use crate::run::P0;
+use crate::run::order::{AttemptResult, FileRules, Order, OrderKind, Verdict};
 use crate::run::state::{Item, Person, State};
 use crate::run::transition::{self, Facts, NotPossible, Published};
 
@@ -48,6 +49,38 @@ pub fn log_path(state: &State) -> String {
 pub fn is_log(state: &State, path: &str) -> bool {
     path.strip_prefix(&format!(".pertask/{}/implementation-log", state.plan))
         .is_some_and(|rest| rest == ".md" || (rest.starts_with('-') && rest.ends_with(".md")))
+}
+
+/// Path of the report of the P0 validation in the tree.
+#[must_use]
+pub fn report_path(state: &State) -> String {
+    if state.number > 1 {
+        format!(
+            ".pertask/{}/p0-compliance-review-{}.md",
+            state.plan, state.number
+        )
+    } else {
+        format!(".pertask/{}/p0-compliance-review.md", state.plan)
+    }
+}
+
+/// The files of the tasks in the run branch, with the rules each is asked about.
+#[must_use]
+pub fn judged_files(state: &State, plan: &Plan) -> Vec<FileRules> {
+    let merged = |id: &str| state.item(id).is_some_and(Item::was_merged);
+    let tasks = plan.tasks.iter().filter(|t| merged(&t.id));
+    tasks
+        .map(|t| FileRules {
+            path: t.file.clone(),
+            rules: t.rules.clone(),
+        })
+        .collect()
+}
+
+/// The report of the P0 validation as the state has it.
+#[must_use]
+pub fn report_for(state: &State, plan: &Plan) -> Vec<u8> {
+    report::compliance::render(state, &judged_files(state, plan)).into_bytes()
 }
 
 /// Folder of an attempt in the ledger's tree.
@@ -162,8 +195,14 @@ impl Publisher<'_> {
         if !passed && *tree == self.repo.tree_of(&order.base)? {
             return Ok(Published::default());
         }
-        let log = vec![(log_path(sketch), Some(log_for(sketch, &item.key)))];
-        let with_log = self.repo.with_files(Some(tree), &log)?;
+        let mut ours = vec![(log_path(sketch), Some(log_for(sketch, &item.key)))];
+        if item.key == P0 && passed {
+            // As it will be once this is merged: the rules hold, and what was noted was heard.
+            let mut merged = sketch.clone();
+            transition::put_right(&mut merged);
+            ours.push((report_path(sketch), Some(report_for(&merged, self.plan))));
+        }
+        let with_log = self.repo.with_files(Some(tree), &ours)?;
         let head = item.branch.as_ref().map(|b| b.head.clone());
         if order.kind == OrderKind::Forward && passed {
             // The merge commit that was checked has the log already.

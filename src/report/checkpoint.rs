@@ -5,10 +5,10 @@ use super::facts::{self, Build};
 use super::status::hanging;
 use super::style::{Style, Tone};
 use super::{waits, words};
-use crate::run::BATCH;
 use crate::run::order::{Change, CheckKind};
 use crate::run::state::{Attempt, Item, Outcome, Phase, State, TaskRef};
 use crate::run::transition::short;
+use crate::run::{BATCH, P0};
 
 /// The options of a checkpoint: the key to press, its name, and what it does.
 pub const OPTIONS: [(char, &str, &str); 3] = [
@@ -65,6 +65,22 @@ pub fn summary(state: &State, item: &Item, style: Style) -> String {
             bullets(&mut out, &attempt.api);
         }
     }
+    let violations = super::status::violations(state);
+    let open: Vec<String> = violations
+        .iter()
+        .filter(|v| v.exception.is_none())
+        .map(super::status::ViolationView::said)
+        .collect();
+    if !open.is_empty() {
+        out.push('\n');
+        let title = if item.key == P0 {
+            "P0 violations in merged tasks (this task puts them right)"
+        } else {
+            "P0 violations in merged tasks (put right together after the last task)"
+        };
+        push(&mut out, &style.strong(title));
+        bullets(&mut out, &open);
+    }
     out
 }
 
@@ -85,7 +101,9 @@ pub fn question(state: &State, item: &Item) -> String {
         [] => {
             let others = state.items.iter().filter(|i| i.key != item.key);
             if others.into_iter().all(Item::is_settled) {
-                "Continue to the gate?".to_owned()
+                let to_validate = item.key != P0 && state.compliance.open() > 0;
+                let next = if to_validate { "P0 validation" } else { "gate" };
+                format!("Continue to the {next}?")
             } else {
                 "Continue?".to_owned()
             }

@@ -67,6 +67,26 @@ pub fn forward_message(state: &State, item: &Item) -> String {
     )
 }
 
+/// The commit that puts the report of the P0 validation on the run branch when there was nothing to
+/// mend.
+#[must_use]
+pub fn report_message(state: &State) -> String {
+    let compliance = &state.compliance;
+    let said = match (compliance.open(), compliance.exceptions.len()) {
+        (0, 0) => "compliant",
+        (0, _) => "exceptions",
+        _ => "not compliant",
+    };
+    let mut trailers = Trailers(Vec::new());
+    trailers.add("Pertask-Run", &state.run);
+    let subject = format!("[{}] P0 validation: {said}", line(&state.run));
+    compose(
+        &words::cut(&subject, SUBJECT),
+        &[super::compliance::result(compliance)],
+        &trailers,
+    )
+}
+
 /// The commit that keeps the work of an attempt that did not pass.
 #[must_use]
 pub fn kept_message(state: &State, item: &Item, attempt: &Attempt) -> String {

@@ -8,6 +8,7 @@
 pub mod checkpoint;
 pub mod clean;
 pub mod commit;
+pub mod compliance;
 pub mod facts;
 pub mod history;
 pub mod log;

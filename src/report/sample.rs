@@ -102,6 +102,7 @@ pub fn state() -> State {
         base_build: None,
         items,
         gate: Vec::new(),
+        compliance: crate::run::compliance::Compliance::default(),
         end: None,
     }
 }

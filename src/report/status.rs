@@ -14,7 +14,8 @@ use crate::run::state::State;
 use crate::run::transition::short;
 
 pub use view::{
-    GateView, MergedView, PullRequest, RunState, SCHEMA, StatusView, TaskState, TaskView, view,
+    GateView, MergedView, PullRequest, RunState, SCHEMA, StatusView, TaskState, TaskView,
+    ViolationView, view, violations,
 };
 
 /// Most waits that are spelled out for people; JSON has all of them.
@@ -73,6 +74,9 @@ pub fn text(state: &State, waits: &[Wait], now: Timestamp, style: Style) -> Stri
     }
     out.push('\n');
     table(&mut out, &view, style);
+    if !view.violations.is_empty() {
+        p0(&mut out, &view, style);
+    }
     if !view.gate.is_empty() {
         gate(&mut out, &view, style);
     }
@@ -104,6 +108,20 @@ pub(super) fn hanging(out: &mut String, mark: &str, text: &str) {
             out.push_str(&" ".repeat(indent));
         }
         push(out, part);
+    }
+}
+
+/// P0 violations in merged tasks; they wait for the P0 validation.
+fn p0(out: &mut String, view: &StatusView, style: Style) {
+    out.push('\n');
+    let title = "P0 violations (put right together after the last task)";
+    push(out, &style.strong(title));
+    for violation in view.violations.iter().take(WAITS) {
+        hanging(out, "- ", &line(&violation.said()));
+    }
+    let more = view.violations.len().checked_sub(WAITS);
+    if let Some(more) = more.filter(|n| *n > 0) {
+        push(out, &format!("- and {more} more; all with --json"));
     }
 }
 

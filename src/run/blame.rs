@@ -79,7 +79,9 @@ fn owner<'s>(state: &'s State, present: &Item, fault: &Fault) -> Option<&'s Item
         let mut changed: Vec<&Item> = others()
             .filter(|i| {
                 let passed = i.attempts.iter().filter(|a| a.outcome == Outcome::Passed);
-                passed.into_iter().any(|a| a.files.iter().any(|f| f.path == fault.file))
+                passed
+                    .into_iter()
+                    .any(|a| a.files.iter().any(|f| f.path == fault.file))
             })
             .collect();
         changed.sort_by_key(|i| i.first_merged().map(|m| m.at));

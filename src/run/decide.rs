@@ -51,6 +51,8 @@ pub struct Facts {
     pub mine: BTreeSet<String>,
     /// Keys of items whose branch contains the run branch's head.
     pub up_to_date: BTreeSet<String>,
+    /// Whether a task of the pinned plan names a P0 rule.
+    pub rules_named: bool,
     /// How many more attempts may run here at the same time.
     pub slots: usize,
     /// The pinned limits.
@@ -114,6 +116,12 @@ pub enum Action {
         /// The item.
         item: String,
     },
+    /// Run the P0 rules on the run branch.
+    Judge,
+    /// Begin the P0 validation: one task for every open violation.
+    Validate,
+    /// Write the report of the P0 validation onto the run branch.
+    Report,
     /// Look at the final checklist.
     Gate,
 }
@@ -192,6 +200,10 @@ pub fn decide(state: &State, facts: &Facts) -> Decision {
     merges(state, facts, &mut decision);
     starts(state, facts, &mut decision);
     if state.items.iter().all(Item::is_settled) && decision.actions.is_empty() {
+        if let Some(action) = validation(state, facts) {
+            decision.actions.push(action);
+            return decision;
+        }
         let known_not_to_hold = state.gate.iter().any(|g| !g.holds);
         if facts.gate_seen && known_not_to_hold {
             decision.waits.push(Wait::Gate);
@@ -200,6 +212,24 @@ pub fn decide(state: &State, facts: &Facts) -> Decision {
         }
     }
     decision
+}
+
+/// What is still to be done about the P0 rules, after the plan's last task and before the gate.
+fn validation(state: &State, facts: &Facts) -> Option<Action> {
+    let compliance = &state.compliance;
+    if !facts.rules_named && compliance.is_blank() {
+        return None;
+    }
+    let head = Some(&state.run_branch.head);
+    if facts.rules_named && compliance.judged.as_ref() != head {
+        Some(Action::Judge)
+    } else if compliance.open() > 0 {
+        Some(Action::Validate)
+    } else if compliance.reported.as_ref() != head {
+        Some(Action::Report)
+    } else {
+        None
+    }
 }
 
 fn run_branch(state: &State, facts: &Facts, decision: &mut Decision) {
@@ -345,9 +375,7 @@ fn merges(state: &State, facts: &Facts, decision: &mut Decision) {
 
 fn starts(state: &State, facts: &Facts, decision: &mut Decision) {
     let ready = state.items.iter().filter(|item| {
-        matches!(item.phase, Phase::Pending)
-            && undisturbed(item, facts)
-            && state.is_free(item)
+        matches!(item.phase, Phase::Pending) && undisturbed(item, facts) && state.is_free(item)
     });
     let limit = facts.limits.as_ref().and_then(|l| l.run_cost_usd);
     let over = limit.filter(|limit| state.cost_usd() >= *limit);

@@ -2,6 +2,7 @@
 
 pub mod amend;
 pub mod blame;
+pub mod compliance;
 pub mod decide;
 pub mod order;
 pub mod state;
@@ -11,4 +12,4 @@ pub mod transition;
 pub const BATCH: &str = "batch";
 
 /// Key of the item that puts P0 violations right together, after the plan's tasks.
-pub const P0: &str = "p0";
+pub const P0: &str = crate::plan::VALIDATION;

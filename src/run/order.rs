@@ -51,6 +51,9 @@ pub struct Order {
     pub rules: Vec<FileRules>,
     /// The team's own rules, in ast-grep's format.
     pub rule_files: Vec<RuleFile>,
+    /// Findings that a person let pass.
+    #[serde(default)]
+    pub waived: Vec<Waived>,
     /// Cone of the workspace.
     pub sparse: Vec<String>,
     /// Whether agent and checks are confined.
@@ -126,6 +129,17 @@ pub struct FileRules {
     pub path: String,
     /// Ids of the rules.
     pub rules: Vec<String>,
+}
+
+/// A finding that a person let pass, whatever its line is by now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waived {
+    /// Id of the rule.
+    pub rule: String,
+    /// Path from the root.
+    pub file: String,
+    /// What was found.
+    pub message: String,
 }
 
 /// A file of the team's own rules.

@@ -49,6 +49,9 @@ pub struct State {
     pub items: Vec<Item>,
     /// The final checklist, once it was looked at.
     pub gate: Vec<GateItem>,
+    /// What is known of the P0 rules on the run branch.
+    #[serde(default)]
+    pub compliance: super::compliance::Compliance,
     /// How the run ended.
     pub end: Option<End>,
 }
@@ -444,7 +447,12 @@ impl State {
             if seen.insert(key)
                 && let Some(item) = self.item(key)
             {
-                left.extend(item.depends_on.iter().chain(&item.waits_for).map(String::as_str));
+                left.extend(
+                    item.depends_on
+                        .iter()
+                        .chain(&item.waits_for)
+                        .map(String::as_str),
+                );
             }
         }
         false

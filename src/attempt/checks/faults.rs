@@ -172,7 +172,10 @@ mod tests {
     #[test]
     fn what_stands_beside_an_error_is_mentioned_and_a_warning_is_not() {
         let go = "./a.go:3:6: X redeclared in this block\n\t./b.go:8:6: other declaration of X\n";
-        assert_eq!(mentions(go).collect::<Vec<_>>(), [("./a.go", 3), ("./b.go", 8)]);
+        assert_eq!(
+            mentions(go).collect::<Vec<_>>(),
+            [("./a.go", 3), ("./b.go", 8)]
+        );
         let rust = "warning: unused\n --> src/b.rs:1:1\nerror: bad\n --> src/a.rs:2:3\n";
         assert_eq!(mentions(rust).collect::<Vec<_>>(), [("src/a.rs", 2)]);
         assert_eq!(mentions("b.c:9:3: warning: unused\n").count(), 0);

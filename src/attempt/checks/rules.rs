@@ -6,59 +6,35 @@ use super::outcome;
 use crate::facts;
 use crate::git::Repo;
 use crate::rules::{self, Context, Exemption, Finding, SourceFile};
-use crate::run::order::{CheckKind, CheckOutcome, Order};
+use crate::run::order::{CheckKind, CheckOutcome, FileRules, Order, RuleFile, Waived};
 
 /// Judges the order's files by the rules that apply to each; `None` when none applies to any.
 ///
 /// # Errors
 /// When the tree cannot be read, or a rule of the team's is not in ast-grep's format.
 pub fn run(repo: &Repo, tree: &str, order: &Order) -> anyhow::Result<Option<CheckOutcome>> {
-    let wanted: BTreeMap<&str, &[String]> = order
-        .rules
-        .iter()
-        .filter(|r| !r.rules.is_empty())
-        .map(|r| (r.path.as_str(), r.rules.as_slice()))
-        .collect();
-    if wanted.is_empty() {
+    let count: usize = order.rules.iter().map(|r| r.rules.len()).sum();
+    if count == 0 {
         return Ok(None);
     }
-    let mut team = Vec::new();
-    for file in &order.rule_files {
-        team.extend(rules::user::parse(&file.path, &file.yaml)?);
-    }
-    let files = package_files(repo, tree, wanted.keys().copied())?;
-    let sources: Vec<SourceFile<'_>> = files
-        .iter()
-        .map(|(path, text)| SourceFile { path, text })
-        .collect();
-    let context = Context {
-        go_version: go_version(repo, tree, &order.directory)?,
-        ..Context::default()
-    };
-    let asked = |path: &str, rule: &str| {
-        wanted
-            .get(path)
-            .is_some_and(|ids| ids.iter().any(|id| id == rule))
-    };
-    let findings = rules::check(&sources, &asked, &context, &team);
-    let mut findings = findings;
-    // Generated code is not judged; a file that an agent writes is not generated code.
-    for (path, text) in files
-        .iter()
-        .filter(|(path, _)| wanted.contains_key(path.as_str()))
-    {
-        if let Some(Exemption::Generated | Exemption::Excluded) = rules::exemption(path, text) {
-            findings.push(Finding {
-                rule: "exempt".to_owned(),
-                file: path.clone(),
-                line: 1,
-                column: 1,
-                message: "the file says that it is generated or left out of the build, so no rule judges it".to_owned(),
-                hint: "remove the mark; this file is written by a task".to_owned(),
-            });
+    let mut findings = findings(
+        repo,
+        tree,
+        &order.rules,
+        &order.rule_files,
+        &order.directory,
+    )?;
+    let mut waived: Vec<&Waived> = order.waived.iter().collect();
+    findings.retain(|f| {
+        let covers = |w: &&Waived| w.rule == f.rule && w.file == f.file && w.message == f.message;
+        match waived.iter().position(covers) {
+            Some(at) => {
+                waived.remove(at);
+                false
+            }
+            None => true,
         }
-    }
-    let count: usize = wanted.values().map(|ids| ids.len()).sum();
+    });
     let detail = match findings.as_slice() {
         [] => format!("{count} hold"),
         [one] => format!("{}:{}: {} ({})", one.file, one.line, one.message, one.rule),
@@ -83,6 +59,64 @@ pub fn run(repo: &Repo, tree: &str, order: &Order) -> anyhow::Result<Option<Chec
         detail,
         output,
     )))
+}
+
+/// What the rules find in these files of a tree. `rule_files` are the team's own rules, `directory`
+/// is where the module is built.
+///
+/// # Errors
+/// When the tree cannot be read, or a rule of the team's is not in ast-grep's format.
+pub fn findings(
+    repo: &Repo,
+    tree: &str,
+    asked: &[FileRules],
+    rule_files: &[RuleFile],
+    directory: &str,
+) -> anyhow::Result<Vec<Finding>> {
+    let wanted: BTreeMap<&str, &[String]> = asked
+        .iter()
+        .filter(|r| !r.rules.is_empty())
+        .map(|r| (r.path.as_str(), r.rules.as_slice()))
+        .collect();
+    if wanted.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut team = Vec::new();
+    for file in rule_files {
+        team.extend(rules::user::parse(&file.path, &file.yaml)?);
+    }
+    let files = package_files(repo, tree, wanted.keys().copied())?;
+    let sources: Vec<SourceFile<'_>> = files
+        .iter()
+        .map(|(path, text)| SourceFile { path, text })
+        .collect();
+    let context = Context {
+        go_version: go_version(repo, tree, directory)?,
+        ..Context::default()
+    };
+    let asked = |path: &str, rule: &str| {
+        wanted
+            .get(path)
+            .is_some_and(|ids| ids.iter().any(|id| id == rule))
+    };
+    let mut found = rules::check(&sources, &asked, &context, &team);
+    // Generated code is not judged; a file that an agent writes is not generated code.
+    let judged = files
+        .iter()
+        .filter(|(path, _)| wanted.contains_key(path.as_str()));
+    for (path, text) in judged {
+        if let Some(Exemption::Generated | Exemption::Excluded) = rules::exemption(path, text) {
+            found.push(Finding {
+                rule: "exempt".to_owned(),
+                file: path.clone(),
+                line: 1,
+                column: 1,
+                message: "the file says that it is generated or left out of the build, so no rule judges it".to_owned(),
+                hint: "remove the mark; this file is written by a task".to_owned(),
+            });
+        }
+    }
+    Ok(found)
 }
 
 /// All source files of the folders that the asked files are in: a rule may have to look at what

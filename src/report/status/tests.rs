@@ -144,6 +144,7 @@ fn midway_as_json() {
             }
           ],
           "title": "Wiz integration",
+          "violations": [],
           "waiting_for": [
             "a review of task 2 of 4, client (HTTP client): read it with `git pertask show wiz client`, then `git pertask approve wiz client` or `git pertask revise wiz client -m …`"
           ]

@@ -51,8 +51,80 @@ pub struct StatusView {
     pub cost_usd: Option<f64>,
     /// The tasks, in the plan's order.
     pub tasks: Vec<TaskView>,
+    /// P0 violations in merged tasks, found by the rules or noted by reviewers, with those let pass.
+    pub violations: Vec<ViolationView>,
     /// The final checklist, once it was looked at.
     pub gate: Vec<GateView>,
+}
+
+/// A P0 violation in a merged task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ViolationView {
+    /// Id of the rule; `note` for a reviewer's.
+    pub rule: String,
+    /// Path from the root; empty for a note about the whole.
+    pub file: String,
+    /// Line, from 1; null for a note.
+    pub line: Option<u32>,
+    /// What was found.
+    pub message: String,
+    /// Who noted it; null when a rule found it.
+    pub noted_by: Option<String>,
+    /// Who let it pass and why; null while it is to be put right.
+    pub exception: Option<String>,
+}
+
+/// What is to be put right, then what was let pass.
+#[must_use]
+pub fn violations(state: &State) -> Vec<ViolationView> {
+    let compliance = &state.compliance;
+    let found = compliance.open_findings().map(|f| ViolationView {
+        rule: f.rule.clone(),
+        file: f.file.clone(),
+        line: Some(f.line),
+        message: f.message.clone(),
+        noted_by: None,
+        exception: None,
+    });
+    let noted = compliance.open_notes().map(|n| ViolationView {
+        rule: "note".to_owned(),
+        file: n.file.clone(),
+        line: None,
+        message: n.text.clone(),
+        noted_by: Some(n.by.name.clone()),
+        exception: None,
+    });
+    let passed = compliance.exceptions.iter().map(|e| ViolationView {
+        rule: e.rule.clone(),
+        file: e.file.clone(),
+        line: (e.line > 0).then_some(e.line),
+        message: e.message.clone(),
+        noted_by: None,
+        exception: Some(format!("{}: {}", e.by.name, e.why)),
+    });
+    found.chain(noted).chain(passed).collect()
+}
+
+impl ViolationView {
+    /// One line for people.
+    #[must_use]
+    pub fn said(&self) -> String {
+        let place = match (self.file.as_str(), self.line) {
+            ("", _) => "the whole".to_owned(),
+            (file, Some(line)) => format!("{file}:{line}"),
+            (file, None) => file.to_owned(),
+        };
+        let who = match &self.noted_by {
+            Some(by) => format!("noted by {by}"),
+            None => self.rule.clone(),
+        };
+        let mut said = format!("{place}: {} ({who})", self.message);
+        if let Some(exception) = &self.exception {
+            said.push_str("; let pass by ");
+            said.push_str(exception);
+        }
+        said
+    }
 }
 
 /// Where a run as a whole stands.
@@ -269,6 +341,7 @@ pub fn view(state: &State, waits: &[Wait], now: Timestamp) -> StatusView {
             .fold(0, |sum, i| facts::seconds(i, now).saturating_add(sum)),
         cost_usd: (!costs.is_empty()).then(|| round(costs.iter().sum())),
         tasks,
+        violations: violations(state),
         gate: state
             .gate
             .iter()

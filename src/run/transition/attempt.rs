@@ -2,6 +2,7 @@
 
 use super::{NotPossible, Said, capital, find, first};
 use crate::plan::{CheckpointPolicy, Limits, Risk};
+use crate::run::P0;
 use crate::run::blame::{self, Blame};
 use crate::run::order::{AttemptResult, OrderKind, Verdict};
 use crate::run::state::{
@@ -13,6 +14,8 @@ use crate::run::state::{
 /// # Errors
 /// [`NotPossible`] when it is not pending.
 pub fn claimed(state: &mut State, key: &str, claim: Claim) -> Result<Said, NotPossible> {
+    let notes = state.compliance.notes.len();
+    let asks_agent = !matches!(claim.kind, OrderKind::Forward | OrderKind::Person);
     let (item, name) = find(state, key)?;
     if item.phase != Phase::Pending {
         return Err(NotPossible(format!("{name} is not waiting for an attempt")));
@@ -24,6 +27,9 @@ pub fn claimed(state: &mut State, key: &str, claim: Claim) -> Result<Said, NotPo
     };
     item.waits_for.clear();
     item.phase = Phase::Running { claim };
+    if item.key == P0 && asks_agent {
+        state.compliance.told = notes;
+    }
     Ok(capital(&format!("{name}: {what} begins")))
 }
 

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::{NotPossible, Said, capital, find, short};
+use crate::run::P0;
 use crate::run::order::OrderKind;
 use crate::run::state::{End, GateItem, Merged, Pending, Person, Phase, State};
 
@@ -25,6 +26,9 @@ pub fn run_adopted(
             });
             item.phase = Phase::Merged;
             item.pending = None;
+        }
+        if key == P0 {
+            super::compliance::mended(state);
         }
     }
     let what = if merged_by_hand.is_empty() {
@@ -61,8 +65,12 @@ pub fn merged(
         because: because.clone(),
     });
     item.phase = Phase::Merged;
+    let is_validation = item.key == P0;
     commit.clone_into(&mut state.run_branch.head);
     state.gate.clear();
+    if is_validation {
+        super::compliance::mended(state);
+    }
     Ok(capital(&format!(
         "{name}: merged as {} ({because})",
         short(commit)

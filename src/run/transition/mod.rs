@@ -4,6 +4,7 @@
 //! not possible in the present state is [`NotPossible`]: nothing is changed then.
 
 mod attempt;
+mod compliance;
 mod end;
 mod reopen;
 mod review;
@@ -14,6 +15,7 @@ use thiserror::Error;
 use super::state::{Item, State};
 
 pub use attempt::{Facts, Published, claimed, finished, freed};
+pub use compliance::{excepted, judged, noted, put_right, reported, validation_opened, violations};
 pub use end::{aborted, gate_seen, merged, reopened, run_adopted};
 pub use review::{retried, reviewed, skipped};
 pub use start::{Start, base_built, start};

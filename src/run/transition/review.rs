@@ -2,7 +2,7 @@
 
 use super::{NotPossible, Said, capital, find, short};
 use crate::run::order::OrderKind;
-use crate::run::state::{Decision, Pending, Person, Phase, Review, State};
+use crate::run::state::{Decision, Item, Pending, Person, Phase, Review, State};
 
 /// A person decides.
 ///
@@ -136,7 +136,8 @@ pub fn retried(
     )))
 }
 
-/// A person leaves a task out; its dependents may start.
+/// A person leaves a task out; its dependents may start. A further round of a merged task is given
+/// up: the task stays as it was merged. The P0 validation is left out by [`super::excepted`].
 ///
 /// # Errors
 /// [`NotPossible`] when it is merged, left out already, or being worked on.
@@ -153,19 +154,10 @@ pub fn skipped(state: &mut State, key: &str, why: &str, by: &Person) -> Result<S
         _ => {}
     }
     item.waits_for.clear();
-    if let Some(round) = item.rounds.last().cloned() {
-        // What was merged stays merged: only the further round is given up.
-        item.branch = round.branch;
-        item.merged = round.merged;
-        item.pending = None;
-        item.phase = Phase::Merged;
-        let (given_up, kept) = (item.round, round.number);
-        if let Some(round) = item.rounds.last_mut() {
-            let and = format!("; round {given_up} was given up by {}: {why}", by.name);
-            round.reopened.push_str(&and);
-        }
+    let given_up = item.round;
+    if give_up_round(item, why, by) {
         return Ok(capital(&format!(
-            "{name}: round {given_up} given up by {}, it stays as merged in round {kept}: {why}",
+            "{name}: round {given_up} given up by {}, it stays as it was merged: {why}",
             by.name
         )));
     }
@@ -175,4 +167,19 @@ pub fn skipped(state: &mut State, key: &str, why: &str, by: &Person) -> Result<S
     };
     item.pending = None;
     Ok(capital(&format!("{name}: left out by {}: {why}", by.name)))
+}
+
+/// What was merged stays merged: only the further round is given up. False when there is none.
+pub(super) fn give_up_round(item: &mut Item, why: &str, by: &Person) -> bool {
+    let given_up = item.round;
+    let Some(round) = item.rounds.last_mut() else {
+        return false;
+    };
+    let and = format!("; round {given_up} was given up by {}: {why}", by.name);
+    round.reopened.push_str(&and);
+    item.branch.clone_from(&round.branch);
+    item.merged.clone_from(&round.merged);
+    item.pending = None;
+    item.phase = Phase::Merged;
+    true
 }

@@ -112,6 +112,7 @@ pub fn start(start: Start<'_>) -> State {
         base_build: None,
         items,
         gate: Vec::new(),
+        compliance: crate::run::compliance::Compliance::default(),
         end: None,
     }
 }
