@@ -240,6 +240,32 @@ impl Site {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     }
 
+    /// The agent's script where copies of this place share it; `$OUT` then comes from the
+    /// environment, so the configuration must let it through.
+    pub fn agent_elsewhere(&mut self, script: &str) {
+        let path = self.path("bin/agent");
+        let text = format!("#!/bin/sh\n{PREAMBLE}\n{script}\n");
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        let out = self.path("out").display().to_string();
+        self.set("OUT", &out);
+    }
+
+    /// The same place once more, at another path.
+    pub fn copied(&self, copy: &dyn Fn(&Path, &Path)) -> Self {
+        let dir = tempfile::Builder::new().prefix("site-").tempdir().unwrap();
+        copy(&self.path(""), dir.path());
+        let mut site = Self {
+            dir,
+            vars: self.vars.clone(),
+            started: std::cell::Cell::new(self.started.get()),
+        };
+        let out = site.path("out").display().to_string();
+        site.vars.retain(|(name, _)| name != "OUT");
+        site.set("OUT", &out);
+        site
+    }
+
     /// Plan `wiz` and a configuration that names the script, committed. `agent` is added to the
     /// agent's settings, `config` to the top of the configuration.
     pub fn plan(&self, plan: &str, agent: &str, config: &str) {
