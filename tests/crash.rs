@@ -112,7 +112,11 @@ fn tree(repo: &git2::Repository, tree: &git2::Tree<'_>) -> String {
         if let Some(git2::ObjectType::Blob) = entry.kind() {
             let blob = repo.find_blob(entry.id()).unwrap();
             let content = String::from_utf8_lossy(blob.content()).into_owned();
-            text.push_str(&format!("{folder}{} {:?} ", entry.name().unwrap(), no_numbers(&content)));
+            text.push_str(&format!(
+                "{folder}{} {:?} ",
+                entry.name().unwrap(),
+                no_numbers(&content)
+            ));
         }
         git2::TreeWalkResult::Ok
     })
@@ -132,7 +136,8 @@ fn no_numbers(text: &str) -> String {
             out.push_str(word);
         }
     }
-    out.replace(" second\\n", " seconds\\n").replace(" second\n", " seconds\n")
+    out.replace(" second\\n", " seconds\\n")
+        .replace(" second\n", " seconds\n")
 }
 
 fn plain(repo: &git2::Repository, value: &mut Value) {
@@ -148,7 +153,9 @@ fn plain(repo: &git2::Repository, value: &mut Value) {
         }
         Value::Array(all) => all.iter_mut().for_each(|v| plain(repo, v)),
         Value::String(text) => {
-            let object = (text.len() == 40).then(|| git2::Oid::from_str(text).ok()).flatten();
+            let object = (text.len() == 40)
+                .then(|| git2::Oid::from_str(text).ok())
+                .flatten();
             *text = match object.and_then(|oid| repo.find_object(oid, None).ok()) {
                 Some(object) => tree(repo, &object.peel_to_tree().unwrap()),
                 None => no_numbers(text),
@@ -159,7 +166,11 @@ fn plain(repo: &git2::Repository, value: &mut Value) {
 }
 
 fn copy(from: &Path, to: &Path) {
-    let done = std::process::Command::new("cp").arg("-a").arg(from.join(".")).arg(to).status();
+    let done = std::process::Command::new("cp")
+        .arg("-a")
+        .arg(from.join("."))
+        .arg(to)
+        .status();
     assert!(done.unwrap().success());
 }
 
@@ -201,7 +212,9 @@ fn trial(before: &Site, expected: &[Rest], point: &Point) -> Result<(), String> 
     let when = if point.after { "after" } else { "before" };
     let crash = format!("{when}:{}", point.effect);
     let command = COMMANDS[point.command];
-    let out = site.spawn_with(command, &[("PERTASK_TEST_CRASH", &crash)]).end();
+    let out = site
+        .spawn_with(command, &[("PERTASK_TEST_CRASH", &crash)])
+        .end();
     if out.code != -9 {
         return Err(format!("it was not killed: {}", out.all()));
     }
@@ -210,7 +223,11 @@ fn trial(before: &Site, expected: &[Rest], point: &Point) -> Result<(), String> 
         0 => started,
         command => is_recorded(&site, command),
     };
-    let next: &[&str] = if recorded { &["continue", "wiz"] } else { command };
+    let next: &[&str] = if recorded {
+        &["continue", "wiz"]
+    } else {
+        command
+    };
     let ended_already = started && !site.state()["end"].is_null();
     let out = site.pertask(next);
     if out.code != 0 && !ended_already {
@@ -252,7 +269,11 @@ fn trial(before: &Site, expected: &[Rest], point: &Point) -> Result<(), String> 
         return Err(fsck);
     }
     let left = site.processes();
-    if left.is_empty() { Ok(()) } else { Err(format!("still running: {left:?}")) }
+    if left.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("still running: {left:?}"))
+    }
 }
 
 fn without_double(asked: &str) -> String {
@@ -285,7 +306,10 @@ fn killed_at_any_effect_it_comes_to_the_same_end() {
         let trace = site.path("tmp/effects");
         let _ = fs::remove_file(&trace);
         let out = site
-            .spawn_with(command, &[("PERTASK_TEST_EFFECTS", trace.to_str().unwrap())])
+            .spawn_with(
+                command,
+                &[("PERTASK_TEST_EFFECTS", trace.to_str().unwrap())],
+            )
             .end();
         assert_eq!(out.code, 0, "{}", out.all());
         for (n, line) in effects(&site).iter().enumerate() {
@@ -328,7 +352,12 @@ fn killed_at_any_effect_it_comes_to_the_same_end() {
     });
     let mut wrong = wrong.into_inner().unwrap();
     wrong.sort();
-    assert!(wrong.is_empty(), "{} of {total}:\n{}", wrong.len(), wrong.join("\n\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of {total}:\n{}",
+        wrong.len(),
+        wrong.join("\n\n")
+    );
 }
 
 #[test]
@@ -345,12 +374,23 @@ fn killed_while_the_agent_runs_its_processes_end_and_its_work_is_kept() {
     site.wait_for("working");
     run.signal(Signal::KILL);
     assert_eq!(run.end().code, -9);
-    assert!(!site.processes().is_empty(), "the agent went with the program");
+    assert!(
+        !site.processes().is_empty(),
+        "the agent went with the program"
+    );
     let out = site.pertask(&["continue"]);
     assert_eq!((out.code, &*site.task("a")), (0, "review"), "{}", out.all());
     assert_eq!(site.processes(), Vec::<String>::new());
-    assert!(out.stderr.contains("What it had written so far is kept on"), "{}", out.stderr);
-    let kept = site.git(&["for-each-ref", "--format=%(refname)", "refs/heads/pertask/wiz/kept"]);
+    assert!(
+        out.stderr.contains("What it had written so far is kept on"),
+        "{}",
+        out.stderr
+    );
+    let kept = site.git(&[
+        "for-each-ref",
+        "--format=%(refname)",
+        "refs/heads/pertask/wiz/kept",
+    ]);
     assert_eq!(kept.lines().count(), 1, "{kept}");
     assert_eq!(site.git(&["show", &format!("{kept}:a.txt")]), "half");
     assert_eq!(site.git(&["show", "pertask/wiz/1-a:a.txt"]), "good");

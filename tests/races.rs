@@ -64,9 +64,16 @@ fn interrupted(signal: Signal, group: bool) {
     }
     let out = run.end();
     assert_eq!(out.code, 130, "{}", out.all());
-    assert!(out.stderr.contains("git pertask continue wiz"), "{}", out.stderr);
+    assert!(
+        out.stderr.contains("git pertask continue wiz"),
+        "{}",
+        out.stderr
+    );
     assert_eq!(site.processes(), Vec::<String>::new());
-    assert_eq!(site.git(&["show", "pertask/wiz/kept/1-a-1:a.txt"]), "half a-1");
+    assert_eq!(
+        site.git(&["show", "pertask/wiz/kept/1-a-1:a.txt"]),
+        "half a-1"
+    );
     assert_eq!(site.users_own(), before);
     let out = site.pertask(&["continue"]);
     assert_eq!(out.code, 0, "{}", out.all());
@@ -122,7 +129,11 @@ fn an_interrupt_during_the_checks_does_not_ask_the_agent_again() {
         site.path("out").display()
     );
     site.write("check.sh", &check);
-    site.plan(&PLAN.replace("[\"true\"]", "[\"sh\", \"check.sh\"]"), "", "");
+    site.plan(
+        &PLAN.replace("[\"true\"]", "[\"sh\", \"check.sh\"]"),
+        "",
+        "",
+    );
     let run = site.spawn(START);
     site.wait_for("checking");
     run.signal(Signal::INT);
@@ -132,7 +143,11 @@ fn an_interrupt_during_the_checks_does_not_ask_the_agent_again() {
     let out = site.pertask(&["continue"]);
     assert_eq!((out.code, &*site.task("a")), (0, "review"), "{}", out.all());
     let asked = site.out("asked");
-    assert_eq!(asked.lines().filter(|l| l.starts_with("a-")).count(), 1, "{asked}");
+    assert_eq!(
+        asked.lines().filter(|l| l.starts_with("a-")).count(),
+        1,
+        "{asked}"
+    );
 }
 
 #[test]
@@ -151,7 +166,10 @@ fn a_second_terminal_is_told_and_can_look_and_decide() {
     assert_eq!(out.code, 0, "{}", out.all());
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
     while site.task("a") != "merged" {
-        assert!(std::time::Instant::now() < deadline, "the approval was not taken up");
+        assert!(
+            std::time::Instant::now() < deadline,
+            "the approval was not taken up"
+        );
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
     let out = site.pertask(&["abort"]);
@@ -167,7 +185,9 @@ fn a_second_terminal_is_told_and_can_look_and_decide() {
 fn an_approval_from_elsewhere_starts_what_became_ready() {
     let site = Site::new();
     site.agent(AGENT);
-    let plan = format!("{PLAN}[[task]]\nid = \"c\"\nfile = \"c.txt\"\npurpose = \"Third\"\ndepends_on = [\"a\"]\n");
+    let plan = format!(
+        "{PLAN}[[task]]\nid = \"c\"\nfile = \"c.txt\"\npurpose = \"Third\"\ndepends_on = [\"a\"]\n"
+    );
     site.plan(&plan, "", "");
     site.touch("hold-b-1");
     let run = site.spawn(&["start", "wiz", "--mode", "per-task", "--jobs", "2"]);
@@ -194,16 +214,24 @@ fn of_two_starts_one_wins() {
         let outs: Vec<_> = runs.into_iter().map(site::Running::end).collect();
         let mut codes: Vec<_> = outs.iter().map(|o| o.code).collect();
         codes.sort_unstable();
-        let text = outs.iter().map(site::Output::all).collect::<Vec<_>>().join("\n\n");
+        let text = outs
+            .iter()
+            .map(site::Output::all)
+            .collect::<Vec<_>>()
+            .join("\n\n");
         assert_eq!(codes[0], 0, "{text}");
         assert!(codes[1..].iter().all(|c| matches!(c, 2 | 75)), "{text}");
         for loser in outs.iter().filter(|o| o.code != 0) {
             assert!(
-                loser.stderr.contains("git pertask continue") || loser.stderr.contains("git pertask status"),
+                loser.stderr.contains("git pertask continue")
+                    || loser.stderr.contains("git pertask status"),
                 "{text}"
             );
         }
-        assert_eq!(site.git(&["for-each-ref", "refs/pertask"]).lines().count(), 1);
+        assert_eq!(
+            site.git(&["for-each-ref", "refs/pertask"]).lines().count(),
+            1
+        );
         assert_eq!(site.out("asked"), "a-1\nb-1\n");
         ledger_is_linear(&site);
     }
@@ -220,7 +248,11 @@ fn of_two_continues_one_works() {
     site.touch("go-a-1");
     let runs: Vec<_> = (0..3).map(|_| site.spawn(&["continue"])).collect();
     let outs: Vec<_> = runs.into_iter().map(site::Running::end).collect();
-    let text = outs.iter().map(site::Output::all).collect::<Vec<_>>().join("\n\n");
+    let text = outs
+        .iter()
+        .map(site::Output::all)
+        .collect::<Vec<_>>()
+        .join("\n\n");
     assert!(outs.iter().any(|o| o.code == 0), "{text}");
     assert!(outs.iter().all(|o| matches!(o.code, 0 | 75)), "{text}");
     assert_eq!((&*site.task("a"), &*site.task("b")), ("review", "review"));
@@ -232,9 +264,15 @@ fn of_two_continues_one_works() {
 fn of_two_approvals_of_one_task_one_counts() {
     let site = site();
     assert_eq!(site.pertask(START).code, 0);
-    let runs: Vec<_> = (0..3).map(|_| site.spawn(&["approve", "wiz", "a"])).collect();
+    let runs: Vec<_> = (0..3)
+        .map(|_| site.spawn(&["approve", "wiz", "a"]))
+        .collect();
     let outs: Vec<_> = runs.into_iter().map(site::Running::end).collect();
-    let text = outs.iter().map(site::Output::all).collect::<Vec<_>>().join("\n\n");
+    let text = outs
+        .iter()
+        .map(site::Output::all)
+        .collect::<Vec<_>>()
+        .join("\n\n");
     assert_eq!(outs.iter().filter(|o| o.code == 0).count(), 1, "{text}");
     assert!(outs.iter().all(|o| matches!(o.code, 0 | 2)), "{text}");
     assert_eq!(reviews(&site, "a"), 1);
@@ -247,9 +285,16 @@ fn of_two_approvals_of_two_tasks_both_count() {
     for _ in 0..4 {
         let site = site();
         assert_eq!(site.pertask(START).code, 0);
-        let runs = [site.spawn(&["approve", "wiz", "a"]), site.spawn(&["approve", "wiz", "b"])];
+        let runs = [
+            site.spawn(&["approve", "wiz", "a"]),
+            site.spawn(&["approve", "wiz", "b"]),
+        ];
         let outs: Vec<_> = runs.into_iter().map(site::Running::end).collect();
-        let text = outs.iter().map(site::Output::all).collect::<Vec<_>>().join("\n\n");
+        let text = outs
+            .iter()
+            .map(site::Output::all)
+            .collect::<Vec<_>>()
+            .join("\n\n");
         assert!(outs.iter().all(|o| o.code == 0), "{text}");
         assert_eq!((reviews(&site, "a"), reviews(&site, "b")), (1, 1));
         // Whoever came second left it to the first, or went on with it: nobody is needed any more.

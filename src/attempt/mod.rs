@@ -113,7 +113,15 @@ pub async fn run(
     if !stop {
         judge.rules()?;
     }
+    let agent_ended_by_us = answered
+        .report
+        .as_ref()
+        .is_some_and(|r| r.exit == AgentExit::Interrupted);
     let result = judge.result(answered, complete, cancel, now())?;
+    if result.verdict == Verdict::Interrupted && !agent_ended_by_us {
+        // The checks were cut off, not the agent: its answer is noted, and is judged the next time.
+        return Ok(result);
+    }
     effect::perform("note the result", || {
         place.folder.write(folder::RESULT, &result)
     })?;

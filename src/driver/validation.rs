@@ -38,7 +38,7 @@ impl Driver<'_> {
 
     fn findings(&self, state: &State, commit: &str) -> anyhow::Result<Vec<Finding>> {
         let asked = publish::judged_files(state, &self.plan);
-        let docs = super::documents::AtCommit::new(self.repo, &state.base.commit);
+        let docs = crate::git::AtCommit::new(self.repo, &state.base.commit);
         let team = orders::rule_files(&docs)?;
         checks::rules::findings(self.repo, commit, &asked, &team, &self.plan.directory)
     }
