@@ -50,6 +50,16 @@ pub(super) fn style(stream: &impl std::io::IsTerminal) -> report::Style {
 /// Carries on with a run until a person is needed; at a terminal that person is asked.
 pub(super) fn drive(repo: &Repo, run: &str, driving: &Driving) -> anyhow::Result<Exit> {
     let lock = RunLock::take(repo, run)?;
+    drive_with(repo, run, driving, lock)
+}
+
+/// As [`drive`], with the lock in hand.
+pub(super) fn drive_with(
+    repo: &Repo,
+    run: &str,
+    driving: &Driving,
+    lock: RunLock,
+) -> anyhow::Result<Exit> {
     let interrupt = Interrupt::listen()?;
     let mut audience = Terminal::new();
     let options = Options {

@@ -52,7 +52,8 @@ fn ready(repo: &Repo, prepared: &Prepared) -> anyhow::Result<(String, u32)> {
 pub(super) fn begin(repo: &Repo, prepared: Prepared, driving: &Driving) -> anyhow::Result<Exit> {
     let by = repo.identity()?;
     let (run, number) = ready(repo, &prepared)?;
-    // Taken before the run is there, so that nobody continues it under our hands.
+    // Taken before the run is there and held from then on: between two holds another process could
+    // take it, only to find that it came second, and nobody would go on.
     let lock = RunLock::take(repo, &run)?;
     let Prepared {
         base,
@@ -93,8 +94,7 @@ pub(super) fn begin(repo: &Repo, prepared: Prepared, driving: &Driving) -> anyho
         }
         Err(e) => return Err(e.into()),
     }
-    drop(lock);
-    drive::drive(repo, &run, driving)
+    drive::drive_with(repo, &run, driving, lock)
 }
 
 /// The name for the next run of this plan.
