@@ -58,7 +58,7 @@ pub(super) fn drive_with(
     repo: &Repo,
     run: &str,
     driving: &Driving,
-    lock: RunLock,
+    mut lock: RunLock,
 ) -> anyhow::Result<Exit> {
     let interrupt = Interrupt::listen()?;
     let mut audience = Terminal::new();
@@ -94,7 +94,18 @@ pub(super) fn drive_with(
             continue;
         }
         let Some(key) = reviews.first().filter(|_| ask) else {
-            break rest;
+            // Who decides something while we hold the lock leaves it to us. So nobody is left
+            // waiting, look once more when it is free.
+            drop(lock);
+            if Ledger::of(repo, run).tip()?.as_ref() == Some(&rest.snapshot.commit) {
+                break rest;
+            }
+            match RunLock::take(repo, run) {
+                Ok(again) => lock = again,
+                Err(e) if e.is::<Held>() => break rest,
+                Err(e) => return Err(e),
+            }
+            continue;
         };
         match checkpoint(repo, &rest.snapshot, key, &interrupt)? {
             Answer::Later => break rest,
@@ -104,7 +115,6 @@ pub(super) fn drive_with(
             }
         }
     };
-    drop(lock);
     finish(repo, &rest)
 }
 
