@@ -125,7 +125,7 @@ fn an_interrupt_during_the_checks_does_not_ask_the_agent_again() {
     let site = Site::new();
     site.agent(AGENT);
     let check = format!(
-        "[ -e a.txt ] || exit 0; touch {0}/checking; [ -e {0}/once ] && exit 0; touch {0}/once; sleep 300",
+        "[ -e a.txt ] && [ ! -e {0}/once ] || exit 0; touch {0}/once {0}/checking; sleep 300",
         site.path("out").display()
     );
     site.write("check.sh", &check);
