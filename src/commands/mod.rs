@@ -158,6 +158,17 @@ fn say_error(error: &anyhow::Error) {
     let _ = writeln!(err, "git-pertask: {text}");
 }
 
+fn of_git(error: &GitError) -> Exit {
+    match error {
+        GitError::NotARepository(_)
+        | GitError::Bare(_)
+        | GitError::Unsupported(_)
+        | GitError::NoCommits
+        | GitError::NoIdentity => Exit::Usage,
+        _ => Exit::Temporary,
+    }
+}
+
 fn classify(error: &anyhow::Error) -> Exit {
     for cause in error.chain() {
         if cause.is::<Usage>() || cause.is::<NotPossible>() || cause.is::<Diagnostics>() {
@@ -167,22 +178,15 @@ fn classify(error: &anyhow::Error) -> Exit {
             return Exit::Temporary;
         }
         if let Some(git) = cause.downcast_ref::<GitError>() {
-            return match git {
-                GitError::NotARepository(_)
-                | GitError::Bare(_)
-                | GitError::Unsupported(_)
-                | GitError::NoCommits
-                | GitError::NoIdentity => Exit::Usage,
-                _ => Exit::Temporary,
-            };
+            return of_git(git);
         }
         if let Some(ledger) = cause.downcast_ref::<LedgerError>() {
-            match ledger {
-                LedgerError::Unknown(_) | LedgerError::Newer { .. } => return Exit::Usage,
-                LedgerError::Raced(_) => return Exit::Temporary,
-                LedgerError::Damaged { .. } => return Exit::PersonNeeded,
-                LedgerError::Git(_) => {}
-            }
+            return match ledger {
+                LedgerError::Unknown(_) | LedgerError::Newer { .. } => Exit::Usage,
+                LedgerError::Raced(_) => Exit::Temporary,
+                LedgerError::Damaged { .. } => Exit::PersonNeeded,
+                LedgerError::Git(git) => of_git(git),
+            };
         }
         if cause.is::<std::io::Error>() {
             return Exit::Temporary;
