@@ -70,7 +70,8 @@ impl Folder {
     pub fn write<T: Serialize>(&self, name: &str, value: &T) -> anyhow::Result<()> {
         let write = || -> anyhow::Result<()> {
             let mut file = tempfile::NamedTempFile::new_in(&self.root)?;
-            serde_json::to_writer_pretty(&mut file, value)?;
+            // Not straight into the file: a full disk would then look like a defect of ours.
+            file.write_all(&serde_json::to_vec_pretty(value)?)?;
             file.flush()?;
             file.persist(self.path(name))?;
             Ok(())
