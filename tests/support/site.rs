@@ -207,6 +207,11 @@ impl Site {
         command
     }
 
+    /// Any program in this place's environment.
+    pub fn command(&self, program: &str) -> Command {
+        self.hermetic(Path::new(program))
+    }
+
     /// Runs git in the repository; it must succeed.
     pub fn git(&self, arguments: &[&str]) -> String {
         let out = self
