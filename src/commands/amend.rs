@@ -67,22 +67,24 @@ pub(super) fn run(args: &AmendArgs) -> anyhow::Result<Exit> {
 }
 
 fn shown(amendment: &Amendment, branch: &str, commit: &str) -> String {
+    use std::fmt::Write as _;
     let place = format!("{branch} at {}", crate::run::transition::short(commit));
     let mut out = String::new();
     if amendment.changes.is_empty() {
-        out.push_str(&format!(
-            "Nothing changes for what has not started; read from {place}.\n"
-        ));
+        let _ = writeln!(
+            out,
+            "Nothing changes for what has not started; read from {place}."
+        );
     } else {
-        out.push_str(&format!("From {place}:\n"));
+        let _ = writeln!(out, "From {place}:");
         for change in &amendment.changes {
-            out.push_str(&format!("- {change}\n"));
+            let _ = writeln!(out, "- {change}");
         }
     }
     if !amendment.too_late.is_empty() {
         out.push_str("Not applied, because the task has started:\n");
         for change in &amendment.too_late {
-            out.push_str(&format!("- {change}\n"));
+            let _ = writeln!(out, "- {change}");
         }
     }
     out

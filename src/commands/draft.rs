@@ -57,7 +57,7 @@ fn prepare(repo: &Repo, name: &str, settings: &Settings) -> anyhow::Result<Prepa
         return Err(usage!("there is no document to draft a plan from: write {folder}/architecture.md and commit it").into());
     }
     let config = context::configuration(&docs, settings)?;
-    let plan = draft_of(name, file, inputs);
+    let plan = draft_of(name, &file, inputs);
     let choice = mode::Choice {
         mode: Mode::PerTask,
         reason: "one task, reviewed by itself".to_owned(),
@@ -76,12 +76,12 @@ fn prepare(repo: &Repo, name: &str, settings: &Settings) -> anyhow::Result<Prepa
     })
 }
 
-fn draft_of(name: &str, file: String, inputs: Vec<String>) -> Plan {
+fn draft_of(name: &str, file: &str, inputs: Vec<String>) -> Plan {
     let text = |s: &str| s.to_owned();
     let task = Task {
         id: text("plan"),
         title: format!("Plan of {name}"),
-        file: file.clone(),
+        file: file.to_owned(),
         purpose: format!(
             "The tasks of the job {name}, in a form that `git pertask start {name}` can carry out"
         ),

@@ -48,7 +48,8 @@ pub fn log_path(state: &State) -> String {
 #[must_use]
 pub fn is_log(state: &State, path: &str) -> bool {
     path.strip_prefix(&format!(".pertask/{}/implementation-log", state.plan))
-        .is_some_and(|rest| rest == ".md" || (rest.starts_with('-') && rest.ends_with(".md")))
+        .and_then(|rest| rest.strip_suffix(".md"))
+        .is_some_and(|number| number.is_empty() || number.starts_with('-'))
 }
 
 /// Path of the report of the P0 validation in the tree.
