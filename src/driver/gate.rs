@@ -334,6 +334,19 @@ fn compliant(state: &State, plan: &Plan) -> GateItem {
     )
 }
 
+/// An item of the plan's own, from the outcome of its command.
+pub(super) fn own(item: &str, outcomes: &[CheckOutcome]) -> GateItem {
+    let Some(outcome) = outcomes.first() else {
+        return line(item, false, "its command was not run".to_owned());
+    };
+    let detail = if outcome.passed {
+        outcome.name.clone()
+    } else {
+        format!("{}: {}", outcome.name, outcome.detail)
+    };
+    line(item, outcome.passed, detail)
+}
+
 fn built(builds: &[CheckOutcome]) -> GateItem {
     let bad = builds.iter().find(|b| !b.passed);
     let detail = match bad {

@@ -672,10 +672,19 @@ impl<'a> Driver<'a> {
                 audience,
             )?
         };
+        let mut own = Vec::new();
+        for item in &self.plan.gate.items {
+            audience.said(&format!("Looking at the gate: {}", item.item));
+            let order = self.build_order(std::slice::from_ref(&item.command));
+            let cancel = &self.options.cancel;
+            let outcomes = workers::build(self.repo, &worktree, &head, &order, cancel, audience)?;
+            own.push(gate::own(&item.item, &outcomes));
+        }
         if self.options.cancel.is_cancelled() {
             return Ok(());
         }
-        let items = gate::items(self.repo, &self.ledger, snapshot, &self.plan, &builds)?;
+        let mut items = gate::items(self.repo, &self.ledger, snapshot, &self.plan, &builds)?;
+        items.extend(own);
         self.gate_seen = Some(head);
         let said = transition::gate_seen(&mut state, items, Timestamp::now());
         self.record(snapshot, state, &said, Vec::new(), audience)
