@@ -84,8 +84,8 @@ fn it_prints_without_end() {
         one("head -c 100000000 /dev/zero | tr '\\0' x; mkdir src; echo x > src/one.txt; complete");
     insta::assert_snapshot!(site.short(&out), @"");
     let kept = "refs/pertask/runs/wiz:attempts/1-one/1/agent-output.txt";
-    let size = site.git(&["cat-file", "-s", kept]);
-    assert!(size.parse::<u64>().unwrap() < 100_000, "{size}");
+    let bytes = site.git(&["cat-file", "-s", kept]);
+    assert!(bytes.parse::<u64>().unwrap() < 100_000, "{bytes}");
 }
 
 #[test]

@@ -32,8 +32,9 @@ fn an_item_of_the_plans_own_keeps_the_run_open_until_it_holds() {
             let item = i["item"].as_str().unwrap_or_default();
             item == "The notes are written" || item == "The first file is there"
         });
-        own.map(|i| format!("{}: {}\n", i["item"], i["holds"]))
-            .collect::<String>()
+        own.map(|i| format!("{}: {}", i["item"], i["holds"]))
+            .collect::<Vec<_>>()
+            .join("\n")
     };
     insta::assert_snapshot!(gate(sandbox.status("wiz")), @r#"
     "The notes are written": false

@@ -497,15 +497,12 @@ impl Worktree {
             return;
         };
         for entry in entries.flatten() {
-            match entry.file_name().to_str() {
-                Some(name) => self.walk(&format!("{path}/{name}"), found, odd),
-                None => {
-                    let name = entry.file_name();
-                    odd.push(Oddity::BadName(format!(
-                        "{path}/{}",
-                        name.to_string_lossy()
-                    )));
-                }
+            let name = entry.file_name();
+            if let Some(name) = name.to_str() {
+                self.walk(&format!("{path}/{name}"), found, odd);
+            } else {
+                let name = format!("{path}/{}", name.to_string_lossy());
+                odd.push(Oddity::BadName(name));
             }
         }
     }

@@ -6,8 +6,10 @@
 #![allow(dead_code, reason = "each test program uses its own part")]
 #![allow(clippy::unwrap_used, reason = "a failing helper is a failing test")]
 
+use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -74,7 +76,7 @@ impl Running {
     /// Waits for its end; after 60 s it is killed and the test fails.
     pub fn end(mut self) -> Output {
         let mut child = self.child.take().unwrap();
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         let status = loop {
             if let Some(status) = child.try_wait().unwrap() {
                 break status;
@@ -90,7 +92,6 @@ impl Running {
             }
             std::thread::sleep(Duration::from_millis(5));
         };
-        use std::os::unix::process::ExitStatusExt as _;
         Output {
             code: status
                 .code()
@@ -351,10 +352,7 @@ impl Site {
             .collect();
         let mut text = refs.join("\n");
         for name in [".git/config", ".git/HEAD", ".git/index"] {
-            text.push_str(&format!(
-                "\n{name} {:?}",
-                fs::read(self.repo(name)).unwrap()
-            ));
+            let _ = write!(text, "\n{name} {:?}", fs::read(self.repo(name)).unwrap());
         }
         let mut files = Vec::new();
         walk(&self.path("repo"), &mut files);
@@ -362,7 +360,7 @@ impl Site {
             let name = file.strip_prefix(self.path("repo")).unwrap().to_owned();
             let inside_git = name.starts_with(".git") && !name.starts_with(".git/hooks");
             if !inside_git || name.starts_with(".github") || name.starts_with(".gitattributes") {
-                text.push_str(&format!("\n{} {:?}", name.display(), fs::read(&file)));
+                let _ = write!(text, "\n{} {:?}", name.display(), fs::read(&file));
             }
         }
         text
@@ -422,7 +420,7 @@ impl Site {
                 .chars()
                 .all(|c| c.is_ascii_digit() || ('a'..='f').contains(&c));
             if hex && (word.len() == 10 || word.len() == 16 || word.len() == 40) {
-                word = "<id>".to_owned();
+                "<id>".clone_into(&mut word);
             }
             out.push_str(&word);
             word.clear();
