@@ -52,7 +52,9 @@ fn full(place: &str, left: &str) -> Option<(String, String)> {
         std::fs::rename(site.path("repo"), site.path("repo-before")).unwrap();
     }
     let script = format!("cd '{}'\n{SCRIPT}", site.path("").display());
-    let script = script.replace("\"$program\" ", "cd repo; \"$program\" ").replace("cd repo; \"$program\" $again", "\"$program\" $again");
+    let script = script
+        .replace("\"$program\" ", "cd repo; \"$program\" ")
+        .replace("cd repo; \"$program\" $again", "\"$program\" $again");
     let out = site
         .command("unshare")
         .current_dir(site.path(""))
@@ -76,7 +78,11 @@ fn is_temporary(place: &str, left: &str) {
     };
     assert!(first.starts_with("75 "), "{first}\n{second}");
     // The git program does not always say why it could not write.
-    let said = ["No space left on device", "failed to write", "unable to write"];
+    let said = [
+        "No space left on device",
+        "failed to write",
+        "unable to write",
+    ];
     assert!(said.iter().any(|words| first.contains(words)), "{first}");
     assert!(second.contains("code 0"), "{first}\n---\n{second}");
 }
@@ -92,7 +98,10 @@ fn no_room_for_what_the_agent_writes() {
         return;
     };
     // The agent's own trouble: its file is cut off, and it is for the checks to find out.
-    assert!(first.starts_with("0 ") || first.starts_with("1 ") || first.starts_with("75 "), "{first}");
+    assert!(
+        first.starts_with("0 ") || first.starts_with("1 ") || first.starts_with("75 "),
+        "{first}"
+    );
     assert!(second.contains("code 0"), "{first}\n---\n{second}");
 }
 

@@ -27,11 +27,22 @@ fn a_state_of_version_1() {
     let phases: Vec<_> = state
         .items
         .iter()
-        .map(|i| (i.key.as_str(), matches!(i.phase, Phase::Merged), i.attempts.len()))
+        .map(|i| {
+            (
+                i.key.as_str(),
+                matches!(i.phase, Phase::Merged),
+                i.attempts.len(),
+            )
+        })
         .collect();
     assert_eq!(
         phases,
-        [("types", true, 1), ("client", false, 2), ("transform", false, 1), ("handler", false, 0)]
+        [
+            ("types", true, 1),
+            ("client", false, 2),
+            ("transform", false, 1),
+            ("handler", false, 0)
+        ]
     );
 }
 
@@ -41,7 +52,12 @@ fn an_order_and_a_result_of_version_1() {
     assert_eq!((order.item.as_str(), order.attempt), ("client", 1));
     let result: AttemptResult = read(include_str!("formats/result-1.json"));
     assert!(matches!(result.verdict, Verdict::Failed { .. }));
-    assert!(result.checks.iter().any(|c| !c.passed && c.output.contains("undefined")));
+    assert!(
+        result
+            .checks
+            .iter()
+            .any(|c| !c.passed && c.output.contains("undefined"))
+    );
 }
 
 #[test]
@@ -66,7 +82,10 @@ fn a_newer_state_is_refused() {
     let out = newer(&site, name, blob.trim());
     assert_eq!(out.code, 2, "{}", out.text());
     insta::assert_snapshot!(out.stderr.trim(), @"git-pertask: run wiz was written by a newer git-pertask (its state has version 99, this program knows up to 1); update git-pertask");
-    assert_eq!(SCHEMA, 1, "a new version needs a file of its own in tests/formats");
+    assert_eq!(
+        SCHEMA, 1,
+        "a new version needs a file of its own in tests/formats"
+    );
 }
 
 /// Points the ledger at a commit that holds this blob as its state.

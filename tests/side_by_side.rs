@@ -32,7 +32,10 @@ fn started(script: &str, check: &str) -> Site {
     let site = Site::new();
     site.agent(script);
     site.write("check.sh", check);
-    site.write("shared.txt", &format!("one\ntwo\nthree\n{}", "more\n".repeat(20)));
+    site.write(
+        "shared.txt",
+        &format!("one\ntwo\nthree\n{}", "more\n".repeat(20)),
+    );
     site.plan(THREE, "", "");
     let out = site.pertask(START);
     assert_eq!(out.code, 0, "{}", out.all());
@@ -87,11 +90,21 @@ fn attempts_overlap_and_reviews_come_in_any_order() {
     approve(&site, "b");
     assert_eq!(site.status()["state"], "complete");
     assert_eq!(logged(&site, "pertask/wiz/main"), ["a", "b", "c"]);
-    assert_eq!(site.git(&["log", "-1", "--format=%p", "pertask/wiz/3-c"]).split(' ').count(), 1);
+    assert_eq!(
+        site.git(&["log", "-1", "--format=%p", "pertask/wiz/3-c"])
+            .split(' ')
+            .count(),
+        1
+    );
     // Nobody was asked twice.
     assert_eq!(site.out("asked").lines().count(), 3);
     for (branch, head) in ["1-a", "2-b", "3-c"].iter().zip(&heads) {
-        site.git(&["merge-base", "--is-ancestor", head, &format!("pertask/wiz/{branch}")]);
+        site.git(&[
+            "merge-base",
+            "--is-ancestor",
+            head,
+            &format!("pertask/wiz/{branch}"),
+        ]);
     }
     assert_eq!(site.locks(), Vec::<std::path::PathBuf>::new());
 }
@@ -109,7 +122,10 @@ fn changes_that_meet_in_one_file_without_conflict_are_both_there() {
     }
     assert_eq!(site.status()["state"], "complete");
     let text = site.git(&["show", "pertask/wiz/main:shared.txt"]);
-    assert!(text.starts_with("ONE\ntwo") && text.ends_with("more\nfour"), "{text}");
+    assert!(
+        text.starts_with("ONE\ntwo") && text.ends_with("more\nfour"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -128,7 +144,10 @@ fn a_conflict_becomes_an_attempt_that_is_shown_it_and_a_review() {
     let out = approve(&site, "b");
     assert_eq!(site.task("b"), "review", "{}", out.all());
     let conflict = site.out("conflict");
-    assert!(conflict.contains("<<<<<<<") && conflict.contains("\na\n") && conflict.contains("\nb\n"), "{conflict}");
+    assert!(
+        conflict.contains("<<<<<<<") && conflict.contains("\na\n") && conflict.contains("\nb\n"),
+        "{conflict}"
+    );
     let prompt = site.out("prompt-b-2");
     assert!(prompt.contains("shared.txt"), "{prompt}");
     let parents = site.git(&["log", "-1", "--format=%P", "pertask/wiz/2-b"]);
@@ -137,7 +156,10 @@ fn a_conflict_becomes_an_attempt_that_is_shown_it_and_a_review() {
     approve(&site, "b");
     approve(&site, "c");
     assert_eq!(site.status()["state"], "complete");
-    assert_eq!(site.git(&["show", "pertask/wiz/main:shared.txt"]), "one\nboth\nthree");
+    assert_eq!(
+        site.git(&["show", "pertask/wiz/main:shared.txt"]),
+        "one\nboth\nthree"
+    );
 }
 
 #[test]
@@ -155,9 +177,18 @@ fn a_merge_that_does_not_build_becomes_an_attempt() {
     let out = approve(&site, "b");
     assert_eq!(site.task("b"), "review", "{}", out.all());
     let asked = site.out("asked");
-    let last = asked.lines().rev().find(|l| l.starts_with("b-")).unwrap().to_owned();
+    let last = asked
+        .lines()
+        .rev()
+        .find(|l| l.starts_with("b-"))
+        .unwrap()
+        .to_owned();
     assert_ne!(last, "b-1");
-    assert!(site.out(&format!("prompt-{last}")).contains("a and b clash"), "{last}");
+    assert!(
+        site.out(&format!("prompt-{last}"))
+            .contains("a and b clash"),
+        "{last}"
+    );
     assert_eq!(site.git(&["show", "pertask/wiz/2-b:b.txt"]), "mended");
     let parents = site.git(&["log", "-1", "--format=%P", "pertask/wiz/2-b"]);
     assert_eq!(parents, format!("{head} {main}"));
@@ -174,7 +205,10 @@ fn a_failing_task_does_not_stop_the_others() {
     site.plan(THREE, "", "[limits]\nattempts = 2\n");
     let out = site.pertask(START);
     assert_eq!(out.code, 1, "{}", out.all());
-    assert_eq!((&*site.task("a"), &*site.task("b"), &*site.task("c")), ("failed", "review", "review"));
+    assert_eq!(
+        (&*site.task("a"), &*site.task("b"), &*site.task("c")),
+        ("failed", "review", "review")
+    );
     let out = site.pertask(&["approve", "wiz", "c"]);
     assert_eq!((out.code, &*site.task("c")), (1, "merged"), "{}", out.all());
 }

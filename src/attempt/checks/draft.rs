@@ -31,7 +31,8 @@ pub fn run(repo: &Repo, tree: &str, scope: &Scope) -> Option<CheckOutcome> {
             outcome(CheckKind::Plan, "plan", true, detail, output)
         }
         Err(problems) => {
-            let detail = format!("{} problems, so it cannot be started", problems.len());
+            let s = if problems.len() == 1 { "" } else { "s" };
+            let detail = format!("{} problem{s}, so it cannot be started", problems.len());
             outcome(
                 CheckKind::Plan,
                 "plan",
