@@ -31,7 +31,7 @@ file = "b.txt"
 purpose = "The second file"
 "#;
 
-const AGENT: &str = r#"
+const AGENT: &str = r"
 case $key in
     a-1) echo bad > a.txt ;;
     a-2) echo good > a.txt ;;
@@ -39,7 +39,7 @@ case $key in
     b-*) echo b > b.txt ;;
 esac
 complete
-"#;
+";
 
 /// The commands of the sample run; all exit with 0.
 const COMMANDS: [&[&str]; 4] = [
@@ -107,16 +107,14 @@ fn history(repo: &git2::Repository, head: git2::Oid) -> Vec<String> {
 
 /// Names and contents of a tree. The log says when things happened.
 fn tree(repo: &git2::Repository, tree: &git2::Tree<'_>) -> String {
+    use std::fmt::Write as _;
     let mut text = String::new();
     tree.walk(git2::TreeWalkMode::PreOrder, |folder, entry| {
         if let Some(git2::ObjectType::Blob) = entry.kind() {
             let blob = repo.find_blob(entry.id()).unwrap();
             let content = String::from_utf8_lossy(blob.content()).into_owned();
-            text.push_str(&format!(
-                "{folder}{} {:?} ",
-                entry.name().unwrap(),
-                no_numbers(&content)
-            ));
+            let (name, content) = (entry.name().unwrap(), no_numbers(&content));
+            let _ = write!(text, "{folder}{name} {content:?} ");
         }
         git2::TreeWalkResult::Ok
     })
@@ -218,7 +216,7 @@ fn trial(before: &Site, expected: &[Rest], point: &Point) -> Result<(), String> 
     if out.code != -9 {
         return Err(format!("it was not killed: {}", out.all()));
     }
-    let started = site.git(&["for-each-ref", "refs/pertask"]) != "";
+    let started = !site.git(&["for-each-ref", "refs/pertask"]).is_empty();
     let recorded = match point.command {
         0 => started,
         command => is_recorded(&site, command),
@@ -279,7 +277,7 @@ fn trial(before: &Site, expected: &[Rest], point: &Point) -> Result<(), String> 
 fn without_double(asked: &str) -> String {
     let mut lines: Vec<&str> = asked.lines().collect();
     lines.dedup();
-    lines.into_iter().map(|l| format!("{l}\n")).collect()
+    lines.join("\n") + "\n"
 }
 
 fn difference(wanted: &Rest, found: &Rest) -> String {
@@ -369,7 +367,7 @@ fn killed_while_the_agent_runs_its_processes_end_and_its_work_is_kept() {
          echo good > a.txt; echo b > b.txt; rm -f b.txt; complete",
     );
     site.write("check.sh", "true\n");
-    site.plan(&PLAN.split("[[task]]\nid = \"b\"").next().unwrap(), "", "");
+    site.plan(PLAN.split("[[task]]\nid = \"b\"").next().unwrap(), "", "");
     let run = site.spawn(&["start", "wiz", "--mode", "per-task"]);
     site.wait_for("working");
     run.signal(Signal::KILL);

@@ -40,6 +40,7 @@ fn may_mount() -> bool {
     out.is_ok_and(|o| o.status.success())
 }
 
+#[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 fn full(place: &str, left: &str) -> Option<(String, String)> {
     if !may_mount() {
         eprintln!("SKIPPED: this machine lets nobody mount a file system (unshare -rm)");

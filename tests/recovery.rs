@@ -1,5 +1,7 @@
 //! What happens when a task goes wrong: the seed's "Error Recovery", as a person meets it.
 
+#![expect(clippy::unwrap_used, reason = "a failing helper is a failing test")]
+
 mod support;
 
 use support::Sandbox;

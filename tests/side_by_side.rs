@@ -1,8 +1,6 @@
 //! Tasks side by side: attempts overlap, reviews come in any order, what is merged second is
 //! brought forward by a merge commit, and a conflict becomes an attempt of its own.
 
-#![expect(clippy::unwrap_used, reason = "a failing helper is a failing test")]
-
 #[path = "support/site.rs"]
 mod site;
 

@@ -187,7 +187,7 @@ impl Orders<'_> {
                 tree: repo.tree_of(commit)?,
                 kind,
             }),
-            (_, Some(head), _) if self.joins(item, kind) => {
+            (_, Some(head), _) if Self::joins(item, kind) => {
                 let again = self.left_over(item, run_head)?;
                 let tree = match again {
                     Some(tree) => tree,
@@ -226,7 +226,7 @@ impl Orders<'_> {
     /// Whether an attempt on an item with a branch starts from that branch joined with the run
     /// branch: it resolves a conflict, or another task was put right for it; or it goes on from an
     /// attempt that did.
-    fn joins(&self, item: &Item, kind: OrderKind) -> bool {
+    fn joins(item: &Item, kind: OrderKind) -> bool {
         let joining = |kind| matches!(kind, OrderKind::Conflict | OrderKind::Resumed);
         let last = item.attempts.last();
         let goes_on = matches!(kind, OrderKind::Retry | OrderKind::Revision)

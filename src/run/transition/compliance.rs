@@ -104,7 +104,7 @@ pub fn validation_opened(state: &mut State, report: &str) -> Said {
             item.pending = Some(first());
             item.count_from = item.next_attempt();
         } else {
-            reopen::open(item, format!("{count} came up after it was merged"), "");
+            reopen::open(item, &format!("{count} came up after it was merged"), "");
         }
         return format!("P0 validation: {count} to put right, once more");
     }

@@ -47,7 +47,7 @@ pub(super) fn for_build(
     for key in keys {
         let why = format!("the build of {} fails in its file", result.item);
         if let Some(earlier) = state.item_mut(key) {
-            open(earlier, why, &errors);
+            open(earlier, &why, &errors);
         }
         if let Some(earlier) = state.item(key) {
             names.push(name_of(state, earlier));
@@ -63,7 +63,7 @@ pub(super) fn for_build(
 
 /// Opens the next round of a merged item. One whose next round is open already hears of it too, if it
 /// is not being worked on.
-pub(super) fn open(item: &mut Item, why: String, errors: &str) {
+pub(super) fn open(item: &mut Item, why: &str, errors: &str) {
     if item.phase != Phase::Merged {
         if let (Phase::Pending, Some(pending)) = (&item.phase, &mut item.pending) {
             pending.errors.push_str("\n\n");
@@ -75,7 +75,7 @@ pub(super) fn open(item: &mut Item, why: String, errors: &str) {
         number: item.round,
         branch: item.branch.take(),
         merged: item.merged.take(),
-        reopened: capital(&why),
+        reopened: capital(why),
         errors: errors.to_owned(),
     });
     item.round += 1;
