@@ -346,3 +346,121 @@ fn a_violation_in_the_attempts_own_file_fails_the_attempt() {
     assert_eq!(task(&status, "types")["attempts"], 3);
     assert_eq!(s.states("wiz"), "types=failed client=pending");
 }
+
+/// Two tasks that need nobody; the first asks, or is blocked, until it is told `frankfurt`.
+const APART: &str = r#"title = "Wiz"
+build = [["true"]]
+
+[[task]]
+id = "first"
+title = "First"
+file = "first.txt"
+purpose = "The first"
+risk = "high"
+
+[[task]]
+id = "after"
+title = "After"
+file = "after.txt"
+purpose = "After the first"
+depends_on = ["first"]
+
+[[task]]
+id = "other"
+title = "Other"
+file = "other.txt"
+purpose = "Needs nobody"
+"#;
+
+fn asks(handoff: &str) -> String {
+    format!(
+        r#"
+cat > /dev/null
+echo "$PERTASK_TASK-$PERTASK_ATTEMPT" >> "ROOT/spawned"
+cp "$PERTASK_PROMPT_FILE" "ROOT/prompt-$PERTASK_TASK-$PERTASK_ATTEMPT"
+if [ "$PERTASK_TASK" = first ] && ! grep -q frankfurt "$PERTASK_PROMPT_FILE"; then
+    printf '%s' '{handoff}' > "$PERTASK_HANDOFF_FILE"
+    exit 0
+fi
+echo "$PERTASK_TASK" > "$PERTASK_TASK.txt"
+printf '{{"status":"complete"}}' > "$PERTASK_HANDOFF_FILE"
+"#
+    )
+}
+
+#[test]
+fn a_question_is_shown_and_its_answer_reaches_the_next_prompt() {
+    let question = r#"{"status":"needs_clarification","question":"Which region?"}"#;
+    let s = sandbox(APART, "", &asks(question));
+    let out = s.pertask(["start", "wiz"]).code(1);
+    assert!(out.err().contains("Which region?"), "{}", out.text());
+    assert_eq!(s.states("wiz"), "first=blocked after=pending other=review");
+    assert_eq!(task(&s.status("wiz"), "first")["question"], "Which region?");
+    let shown = s.pertask(["show", "wiz", "first"]).code(0).stdout;
+    assert!(shown.contains("Which region?"), "{shown}");
+    assert!(shown.contains("git pertask revise wiz first -m"), "{shown}");
+    // What needs nobody goes on meanwhile.
+    s.pertask(["approve", "wiz", "other"]).code(1);
+    assert_eq!(s.states("wiz"), "first=blocked after=pending other=merged");
+    // Approving a question is no answer.
+    let out = s.pertask(["approve", "wiz", "first"]).code(2);
+    assert!(
+        out.err().contains("git pertask revise wiz first -m"),
+        "{}",
+        out.text()
+    );
+
+    s.pertask(["revise", "wiz", "first", "-m", "Take frankfurt."])
+        .code(0);
+    assert_eq!(s.states("wiz"), "first=review after=pending other=merged");
+    let told = prompt(&s, "first", 2);
+    assert!(told.contains("Which region?"), "{told}");
+    assert!(told.contains("Take frankfurt."), "{told}");
+    assert_eq!(
+        support::read(&s.root().join("spawned")),
+        "first-1\nother-1\nfirst-2\n"
+    );
+}
+
+#[test]
+fn a_blocked_agent_is_shown_with_what_it_tried_and_only_it_is_spawned_again() {
+    let blocked =
+        r#"{"status":"blocked","blocked_reason":"no such API","attempted":["read the manual"]}"#;
+    let s = sandbox(APART, "", &asks(blocked));
+    let out = s.pertask(["start", "wiz"]).code(1);
+    assert!(out.err().contains("no such API"), "{}", out.text());
+    assert_eq!(s.states("wiz"), "first=blocked after=pending other=review");
+    let shown = s.pertask(["show", "wiz", "first"]).code(0).stdout;
+    for text in [
+        "no such API",
+        "read the manual",
+        "git pertask retry wiz first",
+        "git pertask revise wiz first -m",
+        "git pertask skip wiz first -m",
+    ] {
+        assert!(shown.contains(text), "{text}: {shown}");
+    }
+    // Blocked again: nothing is retried by itself, however often somebody carries on.
+    s.pertask(["retry", "wiz", "first"]).code(1);
+    s.pertask(["continue"]).code(1);
+    s.pertask(["revise", "wiz", "first", "-m", "The API is in frankfurt."])
+        .code(0);
+    assert_eq!(s.states("wiz"), "first=review after=pending other=review");
+    assert_eq!(
+        support::read(&s.root().join("spawned")),
+        "first-1\nother-1\nfirst-2\nfirst-3\n"
+    );
+    assert!(prompt(&s, "first", 3).contains("The API is in frankfurt."));
+    let told = prompt(&s, "first", 2);
+    assert!(told.contains("no such API"), "{told}");
+}
+
+#[test]
+fn a_task_that_is_left_out_lets_its_dependents_go_on() {
+    let blocked = r#"{"status":"blocked","blocked_reason":"no such API","attempted":["a"]}"#;
+    let s = sandbox(APART, "", &asks(blocked));
+    s.pertask(["start", "wiz"]).code(1);
+    s.pertask(["skip", "wiz", "first", "-m", "not needed"])
+        .code(0);
+    assert_eq!(s.states("wiz"), "first=skipped after=review other=review");
+}

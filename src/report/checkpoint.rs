@@ -65,23 +65,28 @@ pub fn summary(state: &State, item: &Item, style: Style) -> String {
             bullets(&mut out, &attempt.api);
         }
     }
-    let violations = super::status::violations(state);
-    let open: Vec<String> = violations
+    violations(&mut out, state, item, style);
+    out
+}
+
+/// The P0 violations that wait to be put right, as every reviewer sees them.
+pub(super) fn violations(out: &mut String, state: &State, item: &Item, style: Style) {
+    let open: Vec<String> = super::status::violations(state)
         .iter()
         .filter(|v| v.exception.is_none())
         .map(super::status::ViolationView::said)
         .collect();
-    if !open.is_empty() {
-        out.push('\n');
-        let title = if item.key == P0 {
-            "P0 violations in merged tasks (this task puts them right)"
-        } else {
-            "P0 violations in merged tasks (put right together after the last task)"
-        };
-        push(&mut out, &style.strong(title));
-        bullets(&mut out, &open);
+    if open.is_empty() {
+        return;
     }
-    out
+    let title = if item.key == P0 {
+        "P0 violations in merged tasks (this task puts them right)"
+    } else {
+        "P0 violations in merged tasks (put right together after the last task)"
+    };
+    out.push('\n');
+    push(out, &style.strong(title));
+    bullets(out, &open);
 }
 
 /// `Continue to task 3 (Transformations)?`: what an approval would start.

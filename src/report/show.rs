@@ -72,6 +72,29 @@ pub fn text(state: &State, item: &Item, details: Details<'_>, style: Style) -> S
         heading(&mut out, "Question (the agent's words)", style);
         quoted(&mut out, &block(question));
     }
+    if let Phase::Blocked { attempted, .. } = &item.phase
+        && !attempted.is_empty()
+    {
+        heading(&mut out, "What the agent says it tried", style);
+        for tried in attempted {
+            hanging(&mut out, "- ", &short_line(tried, 400));
+        }
+    }
+    super::checkpoint::violations(&mut out, state, item, style);
+    if !item.rounds.is_empty() {
+        heading(&mut out, "Earlier rounds", style);
+        for round in &item.rounds {
+            let commit = round.merged.as_ref().map_or("", |m| m.commit.as_str());
+            let commit = line(commit);
+            let said = format!(
+                "Round {}, merged as {}. Opened again: {}",
+                round.number,
+                short(&commit),
+                short_line(&round.reopened, 400)
+            );
+            hanging(&mut out, "- ", &said);
+        }
+    }
     if !item.attempts.is_empty() {
         heading(&mut out, "Attempts", style);
         for attempt in &item.attempts {
