@@ -123,7 +123,7 @@ pub struct Item {
     pub reviews: Vec<Review>,
     /// How it joined the run branch.
     pub merged: Option<Merged>,
-    /// What the next attempt must hear: feedback, an answer, a conflict. Emptied when it has ended.
+    /// What the next attempt must hear: feedback, an answer, a conflict, what went wrong.
     pub pending: Option<Pending>,
     /// Number of the attempt from which the limit of automatic attempts counts.
     pub count_from: u32,

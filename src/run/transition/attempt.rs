@@ -270,6 +270,8 @@ fn failed(
             result.attempt,
             first(&reasons)
         );
+        // For when a person asks for another.
+        item.pending = Some(again(OrderKind::Retry, pending, failing));
         item.phase = Phase::Failed { reasons };
         said
     }

@@ -54,7 +54,11 @@ pub fn reviewed(state: &mut State, key: &str, mut review: Review) -> Result<Said
                 feedback: review.text.clone(),
                 from: by.clone(),
                 fresh: false,
-                errors: String::new(),
+                errors: if answered {
+                    String::new()
+                } else {
+                    went_wrong(item)
+                },
                 commit: None,
             });
             item.phase = Phase::Pending;
@@ -93,6 +97,30 @@ fn not_now(name: &str, run: &str, key: &str, phase: &Phase, decision: Decision) 
     NotPossible(format!("{name} cannot be {verb}: {why}"))
 }
 
+/// What the next attempt on a stopped item must hear of the last.
+fn went_wrong(item: &Item) -> String {
+    match &item.phase {
+        Phase::Failed { reasons } => match &item.pending {
+            Some(pending) if !pending.errors.trim().is_empty() => pending.errors.clone(),
+            _ => reasons.join("\n"),
+        },
+        Phase::Blocked {
+            reason,
+            attempted,
+            question: None,
+        } => {
+            let mut text = format!("An earlier agent said it was blocked: {reason}\n");
+            for tried in attempted {
+                text.push_str("It said it had tried: ");
+                text.push_str(tried);
+                text.push('\n');
+            }
+            text
+        }
+        _ => String::new(),
+    }
+}
+
 /// A person asks for another attempt.
 ///
 /// # Errors
@@ -110,9 +138,10 @@ pub fn retried(
             "{name} is neither failed nor blocked; `git pertask status {run}` says where it stands"
         )));
     }
-    let errors = match &item.phase {
-        Phase::Failed { reasons } if !fresh => reasons.join("\n"),
-        _ => String::new(),
+    let errors = if fresh {
+        String::new()
+    } else {
+        went_wrong(item)
     };
     let last = item.attempts.last();
     let kind = match last.map(|a| a.kind) {
