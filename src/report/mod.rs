@@ -19,6 +19,6 @@ pub mod waits;
 pub mod words;
 
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
 
 pub use style::Style;

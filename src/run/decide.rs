@@ -400,3 +400,6 @@ fn starts(state: &State, facts: &Facts, decision: &mut Decision) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

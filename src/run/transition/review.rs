@@ -150,10 +150,16 @@ pub fn retried(
         _ => OrderKind::Retry,
     };
     item.count_from = item.next_attempt();
+    // A reviewer's words that the failed attempts were about still hold.
+    let told = item.pending.take().filter(|p| !p.feedback.is_empty());
+    let (feedback, from) = match told {
+        Some(pending) => (pending.feedback, pending.from),
+        None => (String::new(), by.name.clone()),
+    };
     item.pending = Some(Pending {
         kind,
-        feedback: String::new(),
-        from: by.name.clone(),
+        feedback,
+        from,
         fresh,
         errors,
         commit: None,
