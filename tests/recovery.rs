@@ -464,3 +464,187 @@ fn a_task_that_is_left_out_lets_its_dependents_go_on() {
         .code(0);
     assert_eq!(s.states("wiz"), "first=skipped after=review other=review");
 }
+
+/// Builds alone; once `meta` has an `ID` of its own, `a.ID` could mean either.
+const TYPES: &str = "package wiz
+
+type base struct{ ID string }
+
+type meta struct{}
+
+// Page is one page.
+type Page struct {
+	base
+	meta
+}
+
+// Name is its name.
+func (a Page) Name() string { return a.ID }
+";
+
+/// The real compiler on these types, and on a client beside them.
+fn go_sandbox(client: &str) -> Sandbox {
+    let agent = r#"
+cat > /dev/null
+cp "$PERTASK_PROMPT_FILE" "ROOT/prompt-$PERTASK_TASK-$PERTASK_ATTEMPT"
+dir=src/wiz
+mkdir -p $dir
+case "$PERTASK_TASK-$PERTASK_ATTEMPT" in
+    types-1) cp "ROOT/types.go" $dir/types.go ;;
+    types-*) sed 's/a.ID/a.base.ID/' "ROOT/types.go" > $dir/types.go ;;
+    client-*) cp "ROOT/client.go" $dir/client.go ;;
+esac
+printf '{"status":"complete"}' > "$PERTASK_HANDOFF_FILE"
+"#;
+    let plan = r#"title = "Wiz"
+directory = "src"
+build = [["go", "build", "./..."]]
+
+[[task]]
+id = "types"
+title = "API types"
+file = "src/wiz/types.go"
+purpose = "The types"
+risk = "high"
+
+[[task]]
+id = "client"
+title = "Client"
+file = "src/wiz/client.go"
+purpose = "The client"
+depends_on = ["types"]
+"#;
+    let s = sandbox(plan, "", agent);
+    s.write("src/wiz/doc.go", "package wiz\n");
+    s.commit("Begin the package");
+    support::write(&s.root().join("types.go"), TYPES);
+    support::write(&s.root().join("client.go"), client);
+    s
+}
+
+#[test]
+fn a_real_compiler_that_points_at_an_earlier_file_opens_that_task_again() {
+    let s = go_sandbox("package wiz\n\nfunc (meta) ID() string { return \"\" }\n");
+    s.pertask(["start", "wiz"]).code(0);
+    s.pertask(["approve"]).code(0);
+    assert_eq!(s.states("wiz"), "types=review client=pending");
+    let told = prompt(&s, "types", 2);
+    assert!(
+        told.contains("src/wiz/types.go:14: ambiguous selector a.ID"),
+        "{told}"
+    );
+    s.pertask(["approve"]).code(0);
+    assert_eq!(s.states("wiz"), "types=merged client=review");
+    s.pertask(["approve"]).code(0);
+    assert_eq!(s.status("wiz")["state"], "complete");
+}
+
+#[test]
+fn what_a_task_declares_twice_is_its_own_fault_though_the_error_is_elsewhere() {
+    // The compiler reports `types.go` and names `client.go` beside it.
+    let s = go_sandbox("package wiz\n\ntype Page struct{ other int }\n");
+    s.pertask(["start", "wiz"]).code(0);
+    let out = s.pertask(["approve"]).code(1);
+    assert!(out.stderr.contains("fails"), "{}", out.text());
+    let status = s.status("wiz");
+    assert_eq!(s.states("wiz"), "types=merged client=failed");
+    assert_eq!(task(&status, "types")["round"], 1);
+    assert_eq!(task(&status, "client")["attempts"], 3);
+    let told = prompt(&s, "client", 2);
+    assert!(told.contains("redeclared"), "{told}");
+}
+
+#[test]
+fn the_other_task_is_opened_again_only_once_for_the_same_one() {
+    // Round two changes nothing, so the client fails as before: now that counts against it.
+    let agent = AGENT.replace("type Asset with Page", "type Asset");
+    let s = sandbox(FOUR, BUILD, &agent);
+    s.pertask(["start", "wiz", "--checkpoint", "none"]).code(1);
+    let status = s.status("wiz");
+    assert_eq!(
+        s.states("wiz"),
+        "types=merged notes=merged client=failed extra=merged"
+    );
+    assert_eq!(task(&status, "types")["round"], 2);
+    // One that did not count, then as many as the limit allows.
+    assert_eq!(task(&status, "client")["attempts"], 4);
+    let reasons = task(&status, "client")["reasons"].to_string();
+    assert!(
+        reasons.contains("it was put right once already"),
+        "{reasons}"
+    );
+    // A person may have it opened once more.
+    s.pertask(["retry", "wiz", "client"]).code(1);
+    let status = s.status("wiz");
+    assert_eq!(task(&status, "types")["round"], 3);
+}
+
+#[test]
+fn a_build_that_names_no_tasks_file_is_the_present_tasks_again() {
+    let build = "test ! -f client.go || { echo 'tool.go:3:1: no such tool'; exit 1; }";
+    let s = sandbox(FOUR, build, AGENT);
+    s.write("src/tool.go", "package tool\n");
+    s.commit("A tool");
+    s.pertask(["start", "wiz", "--checkpoint", "none"]).code(1);
+    let status = s.status("wiz");
+    assert_eq!(task(&status, "types")["round"], 1);
+    assert_eq!(task(&status, "client")["attempts"], 3);
+    let reasons = task(&status, "client")["reasons"].to_string();
+    assert!(
+        reasons.contains("the build names no file of any task"),
+        "{reasons}"
+    );
+    let told = prompt(&s, "client", 2);
+    assert!(told.contains("tool.go:3:1: no such tool"), "{told}");
+}
+
+#[test]
+fn a_second_round_that_is_given_up_leaves_the_first() {
+    let s = sandbox(FOUR, BUILD, AGENT);
+    s.pertask(["start", "wiz"]).code(0);
+    s.pertask(["approve", "wiz", "types"]).code(0);
+    s.pertask(["skip", "wiz", "types", "-m", "the types are right"])
+        .code(1);
+    assert_eq!(
+        s.states("wiz"),
+        "types=merged notes=review client=failed extra=review"
+    );
+    let shown = s.pertask(["show", "wiz", "types"]).code(0).stdout;
+    assert!(
+        shown.contains("round 2 was given up by Ada Example: the types are right"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn a_validation_that_fails_is_tried_again_and_then_a_person_decides() {
+    let agent =
+        keeps_the_rules().replace("printf 'package wiz\n// put right\n'", "cat src/types.go");
+    let s = sandbox(RULES, "", &agent);
+    s.pertask(["start", "wiz"]).code(0);
+    s.pertask(["approve"]).code(0);
+    violate(&s, "src/types.go");
+    s.pertask(["approve", "wiz", "client"]).code(1);
+    assert_eq!(s.states("wiz"), "types=merged client=merged p0=failed");
+    assert_eq!(task(&s.status("wiz"), "p0")["attempts"], 3);
+    let told = prompt(&s, "p0", 2);
+    assert!(told.contains("What did not hold"), "{told}");
+    s.pertask(["skip", "wiz", "p0", "-m", "agreed"]).code(0);
+    assert_eq!(s.status("wiz")["state"], "complete");
+}
+
+#[test]
+fn in_batch_mode_violations_are_put_right_too() {
+    let agent = keeps_the_rules().replace(
+        "    p0)",
+        "    batch) for n in types client; do printf 'package wiz\n' > src/$n.go; done ;;\n    p0)",
+    );
+    let s = sandbox(RULES, "", &agent);
+    s.pertask(["start", "wiz", "--mode", "batch"]).code(0);
+    s.pertask(["note", "wiz", "-m", "No timeout is set"])
+        .code(0);
+    s.pertask(["approve"]).code(0);
+    assert_eq!(s.states("wiz"), "types=merged client=merged p0=review");
+    s.pertask(["approve"]).code(0);
+    assert_eq!(s.status("wiz")["state"], "complete");
+}
