@@ -128,6 +128,8 @@ fn record(
     }
     base.clone_into(&mut state.base.commit);
     state.items = amendment.items;
+    // Tasks may be asked about other rules from now on.
+    state.compliance.judged = None;
     state.checkpoint = amendment.config.checkpoint;
     state.merge = amendment.config.merge;
     state.title.clone_from(&amendment.plan.title);

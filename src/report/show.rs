@@ -81,20 +81,7 @@ pub fn text(state: &State, item: &Item, details: Details<'_>, style: Style) -> S
         }
     }
     super::checkpoint::violations(&mut out, state, item, style);
-    if !item.rounds.is_empty() {
-        heading(&mut out, "Earlier rounds", style);
-        for round in &item.rounds {
-            let commit = round.merged.as_ref().map_or("", |m| m.commit.as_str());
-            let commit = line(commit);
-            let said = format!(
-                "Round {}, merged as {}. Opened again: {}",
-                round.number,
-                short(&commit),
-                short_line(&round.reopened, 400)
-            );
-            hanging(&mut out, "- ", &said);
-        }
-    }
+    rounds(&mut out, item, style);
     if !item.attempts.is_empty() {
         heading(&mut out, "Attempts", style);
         for attempt in &item.attempts {
@@ -129,6 +116,23 @@ pub fn text(state: &State, item: &Item, details: Details<'_>, style: Style) -> S
         }
     }
     out
+}
+
+fn rounds(out: &mut String, item: &Item, style: Style) {
+    if item.rounds.is_empty() {
+        return;
+    }
+    heading(out, "Earlier rounds", style);
+    for round in &item.rounds {
+        let commit = line(round.merged.as_ref().map_or("", |m| m.commit.as_str()));
+        let said = format!(
+            "Round {}, merged as {}. Opened again: {}",
+            round.number,
+            short(&commit),
+            short_line(&round.reopened, 400)
+        );
+        hanging(out, "- ", &said);
+    }
 }
 
 /// A unified diff for a reviewer: hidden characters shown, coloured by line.
