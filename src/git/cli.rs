@@ -138,6 +138,7 @@ impl Git {
 
     fn run(mut self) -> Result<(i32, Vec<u8>, Vec<u8>, String)> {
         let line = self.line();
+        let began = std::time::Instant::now();
         let input = self.stdin.take();
         self.command
             .stdin(if input.is_some() {
@@ -166,6 +167,7 @@ impl Git {
         if let Some(writer) = writer {
             let _ = writer.join();
         }
+        tracing::debug!(target: "pertask::git", took = ?began.elapsed(), "{line}");
         Ok((
             out.status.code().unwrap_or(-1),
             out.stdout,
