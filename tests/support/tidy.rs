@@ -80,9 +80,11 @@ fn time(text: &str) -> Option<(&'static str, usize)> {
         .iter()
         .take_while(|b| matches!(b, b':' | b'.' | b'Z' | b'0'..=b'9'))
         .count();
-    // A sentence's full stop is not part of it.
-    let end = shape.len() + more;
-    let end = if bytes[end - 1] == b'.' { end - 1 } else { end };
+    // What a sentence goes on with is not part of it.
+    let mut end = shape.len() + more;
+    while matches!(bytes[end - 1], b'.' | b':') {
+        end -= 1;
+    }
     Some(("[TIME]", end))
 }
 
