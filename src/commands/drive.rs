@@ -225,7 +225,14 @@ fn checkpoint(
                     return Ok(Answer::Later);
                 };
                 let words = if words.is_empty() {
-                    terminal::edit(&repo.editor(), &hint(item))?
+                    match terminal::edit(&repo.editor(), &hint(item)) {
+                        Ok(words) => words,
+                        // The run is under way: the question stays, whatever the editor does.
+                        Err(e) => {
+                            eprint(&format!("{e:#}\n"));
+                            continue;
+                        }
+                    }
                 } else {
                     words
                 };
