@@ -15,8 +15,8 @@ use crate::driver::{Audience as _, Driver, Options, Rest};
 use crate::git::Repo;
 use crate::ledger::{Ledger, Snapshot};
 use crate::report;
-use crate::run::decide::Wait;
-use crate::run::state::{Decision, Item, Person, Phase, Review};
+use crate::run::decide::{Standing, Wait};
+use crate::run::state::{Decision, Item, Person, Phase, Review, State};
 use crate::run::transition;
 
 /// `git pertask continue`.
@@ -25,6 +25,9 @@ pub(super) fn run(args: &ContinueArgs) -> anyhow::Result<Exit> {
     let run = context::run_named(&repo, args.run.as_deref())?;
     let snapshot = Ledger::of(&repo, &run).read()?;
     if snapshot.state.end.is_some() {
+        if !args.dry_run {
+            catch_up(&repo, &snapshot.state)?;
+        }
         print(&format!("{}\n", ended(&snapshot)))?;
         return Ok(Exit::Done);
     }
@@ -38,6 +41,23 @@ pub(super) fn run(args: &ContinueArgs) -> anyhow::Result<Exit> {
         return Ok(Exit::Done);
     }
     drive(&repo, &run, &args.driving)
+}
+
+/// Moves the branch of a run that has ended to where it belongs, if it was left behind because
+/// somebody had it checked out. One that is gone was deleted by somebody, and stays so.
+fn catch_up(repo: &Repo, state: &State) -> anyhow::Result<()> {
+    let branch = &state.run_branch;
+    if let Standing::Behind { at } = repo.standing(&branch.name, &branch.head)?
+        && repo.checked_out_at(&branch.name)?.is_none()
+    {
+        repo.swap(
+            &format!("refs/heads/{}", branch.name),
+            Some(&at),
+            &branch.head,
+            "pertask: as the ledger says",
+        )?;
+    }
+    Ok(())
 }
 
 /// How text for this stream looks.
@@ -159,7 +179,7 @@ pub(super) fn change(
     repo: &Repo,
     run: &str,
     by: &Person,
-    mut transition: impl FnMut(&mut crate::run::state::State) -> Result<String, transition::NotPossible>,
+    mut transition: impl FnMut(&mut State) -> Result<String, transition::NotPossible>,
 ) -> anyhow::Result<String> {
     let ledger = Ledger::of(repo, run);
     for _ in 0..20 {
