@@ -737,3 +737,201 @@ fn to_the_end_without_git(s: &Sandbox) {
     let out = s.pertask(["approve"]).code(0);
     assert!(out.stdout.contains("is complete"), "{}", out.text());
 }
+
+#[test]
+fn a_file_that_the_repository_ignores_is_named_as_such() {
+    let s = Sandbox::with(TWO, GOOD);
+    s.write(".gitignore", "*.txt\n");
+    s.commit("Ignore");
+    let out = s.pertask(["start", "wiz"]).code(1);
+    assert_snapshot!(out.out(), @"
+    Task 1 of 2 failed: one.txt
+
+    - files: one.txt is not there
+
+    What does not hold
+    - files: one.txt is not there
+        one.txt is not there
+
+    Spent:   [T] (3 attempts: [T])
+
+    Next
+      git pertask retry wiz one          try again, from where it stopped
+      git pertask retry --fresh wiz one  try again, from the run branch
+      git pertask revise wiz one -m …    say what to do differently, and try again
+      git pertask skip wiz one -m …      leave it out, saying why
+      git pertask abort wiz              end the run; every branch is kept
+
+    Waiting for:
+    - a decision on task 1 of 2, one (First file), which failed (files: one.txt is not there): `git pertask retry wiz one`, `git pertask revise wiz one -m …` or `git pertask skip wiz one -m …`
+    ");
+}
+
+#[test]
+fn a_submodule_stays_where_it_is() {
+    let s = Sandbox::with(TWO, GOOD);
+    let other = s.root().join("other");
+    fs::create_dir(&other).unwrap();
+    s.git_in(&other, ["init", "--quiet"]);
+    s.git_in(
+        &other,
+        ["commit", "--quiet", "--allow-empty", "-m", "Other"],
+    );
+    s.git([
+        "submodule",
+        "--quiet",
+        "add",
+        other.to_str().unwrap(),
+        "vendor/other",
+    ]);
+    s.commit("A submodule");
+    to_the_end(&s);
+    assert_eq!(
+        s.oid("pertask/wiz/main:vendor/other"),
+        s.oid("main:vendor/other")
+    );
+    assert_eq!(
+        s.git(["diff", "--name-only", "main", "pertask/wiz/main"]),
+        ".pertask/wiz/implementation-log.md\none.txt\ntwo.txt"
+    );
+}
+
+#[test]
+fn names_that_git_would_quote_are_names_like_any_other() {
+    let names = [
+        "\"quoted",
+        "back\\slash",
+        "tab\there",
+        " space",
+        "-dash",
+        "größe",
+        "#hash",
+        "*",
+    ];
+    let plan = TWO.replace(
+        "risk = \"high\"",
+        "risk = \"high\"\nallow = [\"dir/*\", \"-dash\", \"\\\"top\"]",
+    );
+    let mut script = String::from("mkdir dir\necho x > ./-dash\necho x > '\"top'\n");
+    for name in names {
+        script.push_str(&format!("echo x > 'dir/{name}'\n"));
+    }
+    let s = Sandbox::with(&plan, "");
+    s.script(&format!(
+        "if test $PERTASK_TASK = one; then {script}fi\n{GOOD}"
+    ));
+    to_the_end(&s);
+    let files = s.git([
+        "-c",
+        "core.quotePath=false",
+        "ls-tree",
+        "-r",
+        "-z",
+        "--name-only",
+        "pertask/wiz/main",
+    ]);
+    let files: Vec<_> = files.split('\0').collect();
+    for name in names {
+        assert!(files.contains(&format!("dir/{name}").as_str()), "{files:?}");
+    }
+    assert!(
+        files.contains(&"\"top") && files.contains(&"-dash"),
+        "{files:?}"
+    );
+}
+
+#[test]
+fn a_run_branch_that_the_person_has_checked_out_is_left_where_it_is() {
+    let s = Sandbox::with(TWO, GOOD);
+    s.pertask(["start", "wiz"]).code(0);
+    s.git(["checkout", "--quiet", "pertask/wiz/main"]);
+    s.pertask(["approve"]).code(0);
+    assert_eq!(s.git(["status", "--porcelain"]), "");
+    let out = s.pertask(["approve"]).code(0);
+    assert!(out.stderr.contains("is checked out in"), "{}", out.text());
+    assert_eq!(s.status("wiz")["state"], "complete");
+    assert_eq!(s.git(["status", "--porcelain"]), "");
+    // Once it is free, it can be brought where it belongs.
+    s.git(["checkout", "--quiet", "main"]);
+    s.pertask(["continue", "wiz"]).code(0);
+    assert!(s.files_at("pertask/wiz/main").contains("two.txt"));
+}
+
+#[test]
+fn two_processes_on_one_run_do_not_both_work() {
+    let s = Sandbox::with(TWO, "");
+    let (working, go_on) = (s.root().join("working"), s.root().join("go-on"));
+    s.script(&format!(
+        "touch '{}'\nwhile ! test -e '{}'; do sleep 0.02; done\n{GOOD}",
+        working.display(),
+        go_on.display()
+    ));
+    let run = s.spawn(["start", "wiz"]);
+    wait_for(&working);
+    let id = run.id().to_string();
+    let out = s.pertask(["continue"]).code(75);
+    assert_snapshot!(out.text().replace(&id, "[PID]"), @"
+    exit 75
+    --- stdout
+    --- stderr
+    git-pertask: process [PID] is already working on run wiz; `git pertask status wiz` shows what it does
+    ");
+    let out = s.pertask(["abort"]).code(2);
+    assert_snapshot!(out.text().replace(&id, "[PID]"), @"
+    exit 2
+    --- stdout
+    --- stderr
+    git-pertask: process [PID] is working on run wiz; interrupt it first (kill -INT [PID])
+    ");
+    let out = s.pertask(["start", "wiz"]).code(2);
+    assert!(
+        out.stderr.contains("git pertask continue wiz"),
+        "{}",
+        out.text()
+    );
+    // Reading is always possible.
+    assert_eq!(s.states("wiz"), "one=running two=pending");
+    let said = s.pertask(["status"]).code(0).out();
+    assert!(said.contains(&id), "{said}");
+    for args in [
+        &["approve", "one"][..],
+        &["revise", "one", "-m", "x"],
+        &["retry", "one"],
+        &["skip", "one", "-m", "x"],
+    ] {
+        s.pertask(args).code(2);
+    }
+    fs::write(&go_on, "").unwrap();
+    run.wait().code(0);
+    assert_eq!(s.states("wiz"), "one=review two=pending");
+}
+
+#[test]
+fn an_interrupted_run_continues() {
+    let s = Sandbox::with(TWO, "");
+    let working = s.root().join("working");
+    s.script(&format!(
+        "echo half > one.txt\ntouch '{}'\nsleep 100",
+        working.display()
+    ));
+    let run = s.spawn(["start", "wiz"]);
+    wait_for(&working);
+    run.signal(rustix::process::Signal::INT);
+    let out = run.wait().code(130);
+    assert_snapshot!(out.err(), @"
+    Run wiz: 2 tasks in per-task mode (high-risk implementation: one), from [ID]
+    note: agents and checks run unconfined (this version cannot confine them yet): they can read and change whatever you can, beyond their workspace
+    Building the base, so that old breakage is not blamed on an agent
+      ok test -d .pertask ([T])
+    The base builds
+    Task 1 of 2, one (First file): attempt 1 begins
+
+    Ending the agents and keeping their work; once more does not wait.
+    Task 1 of 2, one (First file): attempt 1 was interrupted
+      its work is kept on pertask/wiz/kept/1-one-1
+    Interrupted; go on with: git pertask continue wiz
+    ");
+    s.script(GOOD);
+    s.pertask(["continue"]).code(0);
+    assert_eq!(s.states("wiz"), "one=review two=pending");
+}

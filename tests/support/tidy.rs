@@ -19,7 +19,13 @@ impl Tidy {
     /// Replaces the folder, ids of 40 (`[OID]`) and 10 digits (`[ID]`), sha256 (`[SHA256]`), times
     /// (`[TIME]`), durations (`[T]`) and process numbers.
     pub fn apply(&self, text: &str) -> String {
+        let path = std::env::var("PATH").unwrap_or_default();
         let text = text.replace(&self.root, "[ROOT]");
+        let text = if path.is_empty() {
+            text
+        } else {
+            text.replace(&path, "[PATH]")
+        };
         let mut out = String::with_capacity(text.len());
         let mut rest = text.as_str();
         let mut before = ' ';
