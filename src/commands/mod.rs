@@ -186,6 +186,7 @@ fn classify(error: &anyhow::Error) -> Exit {
                 LedgerError::Unknown(_) | LedgerError::Newer { .. } => Exit::Usage,
                 LedgerError::Raced(_) => Exit::Temporary,
                 LedgerError::Damaged { .. } => Exit::PersonNeeded,
+                // Transparent, so the git error itself is no link of the chain.
                 LedgerError::Git(git) => of_git(git),
             };
         }
