@@ -429,236 +429,40 @@ fn the_prompt_that_was_shown_is_the_one_that_is_given() {
 #[test]
 fn help_is_an_answer() {
     let s = Sandbox::empty();
-    let mut text = String::new();
-    for args in [
-        &["--help"][..],
-        &["init", "--help"],
-        &["plan", "--help"],
-        &["start", "--help"],
-        &["continue", "--help"],
-        &["status", "--help"],
-        &["show", "--help"],
-        &["approve", "--help"],
-        &["revise", "--help"],
-        &["retry", "--help"],
-        &["skip", "--help"],
-        &["abort", "--help"],
-        &["log", "--help"],
-        &["demo", "--help"],
+    let top = s.pertask(["--help"]).code(0);
+    assert_eq!(top.stderr, "");
+    assert!(
+        top.stdout
+            .contains("Exit codes: 0 all that can be done now is done")
+    );
+    let listed = top
+        .stdout
+        .split("Commands:")
+        .nth(1)
+        .and_then(|t| t.split("Options:").next());
+    let commands: Vec<_> = listed
+        .unwrap_or("")
+        .lines()
+        .filter_map(|l| l.strip_prefix("  ")?.split(' ').next())
+        .filter(|c| !c.is_empty() && *c != "help")
+        .collect();
+    for command in [
+        "init", "plan", "start", "continue", "status", "show", "approve", "revise", "retry",
+        "skip", "abort", "log", "demo",
     ] {
-        let out = s.pertask(args).code(0);
-        assert_eq!(out.stderr, "");
-        text.push_str(&format!(
-            "$ git pertask {}\n{}\n",
-            args.join(" "),
-            out.stdout
-        ));
+        assert!(
+            commands.contains(&command),
+            "{command} is not in {commands:?}"
+        );
     }
-    // clap leaves spaces at the ends of some lines.
-    let lines: Vec<_> = text.lines().map(str::trim_end).collect();
-    assert_snapshot!(lines.join("\n"), @"
-    $ git pertask --help
-    Lets coding agents into a repository one reviewed task at a time
-
-    Usage: git pertask <COMMAND>
-
-    Commands:
-      init      Write .pertask/config.toml; never overwrites
-      plan      Show a plan: tasks in order, the mode and why, every problem; changes nothing
-      start     Start a run of a plan and carry on until a person is needed
-      continue  Carry on with a run from wherever it stands
-      status    Say where a run stands and what it waits for
-      show      Show a task: prompt, attempts, checks, difference, reviews, question
-      approve   Approve a task; it is merged and the next one starts
-      revise    Request changes, or answer an agent's question
-      retry     Attempt a failed or blocked task again
-      skip      Leave a task out
-      abort     End a run; every branch is kept
-      log       Show a run's history from its ledger
-      demo      Try it: a sample repository and a scripted agent in a fresh folder
-      help      Print this message or the help of the given subcommand(s)
-
-    Options:
-      -h, --help     Print help
-      -V, --version  Print version
-
-    Exit codes: 0 all that can be done now is done; 1 a person is needed; 2 bad usage, plan or
-    configuration; 70 a defect of git-pertask; 75 temporary, run it again; 130 interrupted.
-
-    $ git pertask init --help
-    Write .pertask/config.toml; never overwrites
-
-    Usage: git pertask init
-
-    Options:
-      -h, --help  Print help
-
-    $ git pertask plan --help
-    Show a plan: tasks in order, the mode and why, every problem; changes nothing
-
-    Usage: git pertask plan [OPTIONS] <PLAN>
-
-    Arguments:
-      <PLAN>
-              Name of the plan, a folder under .pertask/
-
-    Options:
-          --prompts
-              Show each prompt as well
-
-          --forge <FORGE>
-              Where checkpoints happen
-
-              Possible values:
-              - local:  In the terminal
-              - github: In pull requests
-
-          --agent <NAME>
-              Agent for tasks that name none
-
-          --mode <MODE>
-              One agent per task, or one for all
-
-              Possible values:
-              - auto:     As the plan asks for
-              - per-task: One fresh agent per task, a review after each
-              - batch:    One agent for all tasks, one review
-
-              [default: auto]
-
-          --checkpoint <CHECKPOINT>
-              After which tasks a person decides
-
-              Possible values:
-              - every:     After every task
-              - high-risk: After tasks of high risk and those whose agent asks for a review
-              - none:      Only when an agent asks for a review
-
-          --param <KEY=VALUE>
-              Fill in a parameter of the plan
-
-          --base <BRANCH>
-              Branch to read the plan from and to start at
-
-      -h, --help
-              Print help (see a summary with '-h')
-
-    $ git pertask start --help
-    Start a run of a plan and carry on until a person is needed
-
-    Usage: git pertask start [OPTIONS] <PLAN>
-
-    Arguments:
-      <PLAN>
-              Name of the plan, a folder under .pertask/
-
-    Options:
-          --forge <FORGE>
-              Where checkpoints happen
-
-              Possible values:
-              - local:  In the terminal
-              - github: In pull requests
-
-          --agent <NAME>
-              Agent for tasks that name none
-
-          --mode <MODE>
-              One agent per task, or one for all
-
-              Possible values:
-              - auto:     As the plan asks for
-              - per-task: One fresh agent per task, a review after each
-              - batch:    One agent for all tasks, one review
-
-              [default: auto]
-
-          --checkpoint <CHECKPOINT>
-              After which tasks a person decides
-
-              Possible values:
-              - every:     After every task
-              - high-risk: After tasks of high risk and those whose agent asks for a review
-              - none:      Only when an agent asks for a review
-
-          --param <KEY=VALUE>
-              Fill in a parameter of the plan
-
-          --base <BRANCH>
-              Branch to read the plan from and to start at
-
-          --jobs <N>
-              How many attempts may run at the same time
-
-              [default: 1]
-
-          --yes
-              Ask nothing: stop at a checkpoint as without a terminal
-
-          --watch
-              Stay and carry on as reviews come in
-
-          --dry-run
-              Show what would be done and start nothing
-
-      -h, --help
-              Print help (see a summary with '-h')
-
-    $ git pertask continue --help
-    Carry on with a run from wherever it stands
-
-    Usage: git pertask continue [OPTIONS] [RUN]
-
-    Arguments:
-      [RUN]  Name of the run; may be left out when only one is unfinished
-
-    Options:
-          --jobs <N>  How many attempts may run at the same time [default: 1]
-          --yes       Ask nothing: stop at a checkpoint as without a terminal
-          --watch     Stay and carry on as reviews come in
-          --dry-run   Show what would be done next and do nothing
-      -h, --help      Print help
-
-    $ git pertask status --help
-    Say where a run stands and what it waits for
-
-    Usage: git pertask status [OPTIONS] [RUN]
-
-    Arguments:
-      [RUN]  Name of the run; may be left out when only one is unfinished
-
-    Options:
-          --json  For programs
-      -h, --help  Print help
-
-    $ git pertask show --help
-    Show a task: prompt, attempts, checks, difference, reviews, question
-
-    Usage: git pertask show [RUN] [TASK]
-
-    Arguments:
-      [RUN]   Name of the run, or of a task when only one run is unfinished
-      [TASK]  Name of the task
-
-    Options:
-      -h, --help  Print help
-
-    $ git pertask approve --help
-    Approve a task; it is merged and the next one starts
-
-    Usage: git pertask approve [OPTIONS] [RUN] [TASK]
-
-    Arguments:
-      [RUN]   Name of the run, or of a task when only one run is unfinished
-      [TASK]  Name of the task; may be left out when only one waits
-
-    Options:
-          --jobs <N>  How many attempts may run at the same time [default: 1]
-          --yes       Ask nothing: stop at a checkpoint as without a terminal
-          --watch     Stay and carry on as reviews come in
-      -h, --help      Print help
-
-    $ git pertask revise --help
+    for command in commands {
+        let out = s.pertask([command, "--help"]).code(0);
+        assert_eq!(out.stderr, "", "{command}");
+        let usage = format!("Usage: git pertask {command}");
+        assert!(out.stdout.contains(&usage), "{command}: {}", out.stdout);
+        assert_eq!(s.pertask(["help", command]).code(0).stdout, out.stdout);
+    }
+    assert_snapshot!(s.pertask(["revise", "--help"]).out(), @"
     Request changes, or answer an agent's question
 
     Usage: git pertask revise [OPTIONS] [RUN] [TASK]
@@ -673,24 +477,8 @@ fn help_is_an_answer() {
           --watch           Stay and carry on as reviews come in
       -m, --message <TEXT>  What to change, or the answer; else an editor opens
       -h, --help            Print help
-
-    $ git pertask retry --help
-    Attempt a failed or blocked task again
-
-    Usage: git pertask retry [OPTIONS] [RUN] [TASK]
-
-    Arguments:
-      [RUN]   Name of the run, or of a task when only one run is unfinished
-      [TASK]  Name of the task; may be left out when only one waits
-
-    Options:
-          --jobs <N>  How many attempts may run at the same time [default: 1]
-          --yes       Ask nothing: stop at a checkpoint as without a terminal
-          --watch     Stay and carry on as reviews come in
-          --fresh     Start from the run branch instead of the failed work
-      -h, --help      Print help
-
-    $ git pertask skip --help
+    ");
+    assert_snapshot!(s.pertask(["skip", "--help"]).out(), @"
     Leave a task out
 
     Usage: git pertask skip [OPTIONS] --message <WHY> [RUN] [TASK]
@@ -705,40 +493,6 @@ fn help_is_an_answer() {
           --watch          Stay and carry on as reviews come in
       -m, --message <WHY>  Why it is left out
       -h, --help           Print help
-
-    $ git pertask abort --help
-    End a run; every branch is kept
-
-    Usage: git pertask abort [RUN]
-
-    Arguments:
-      [RUN]  Name of the run; may be left out when only one is unfinished
-
-    Options:
-      -h, --help  Print help
-
-    $ git pertask log --help
-    Show a run's history from its ledger
-
-    Usage: git pertask log [RUN]
-
-    Arguments:
-      [RUN]  Name of the run; may be left out when only one is unfinished
-
-    Options:
-      -h, --help  Print help
-
-    $ git pertask demo --help
-    Try it: a sample repository and a scripted agent in a fresh folder
-
-    Usage: git pertask demo [OPTIONS] [FOLDER]
-
-    Arguments:
-      [FOLDER]  Folder to make; a fresh temporary one when left out
-
-    Options:
-          --yes   Run through without asking
-      -h, --help  Print help
     ");
     let out = s.pertask(["--version"]).code(0);
     assert_eq!(
@@ -839,15 +593,14 @@ fn the_checkpoint_at_a_terminal_is_answered_with_continue() {
     let text = plain(&out.stdout);
     assert_eq!(out.code, 0, "{text}");
     assert_eq!(
-        text.matches("[c]ontinue, [r]eview first, re[v]ise, [q]uit: ")
-            .count(),
+        text.matches("c, r or v (q decides later): ").count(),
         2,
         "{text}"
     );
     let shown = text
         .split("Task 1 of 2 complete")
         .nth(1)
-        .and_then(|t| t.split("[c]ontinue").next());
+        .and_then(|t| t.split("c, r or v").next());
     assert_snapshot!(s.tidy(shown.unwrap_or(&text)), @"
     : one.txt
 
@@ -910,7 +663,7 @@ fn nobody_is_asked_with_yes() {
     let s = Sandbox::with(TWO, FULL);
     let out = at_a_terminal(&s, "start wiz --yes", "");
     let text = plain(&out.stdout);
-    assert!(!text.contains("[c]ontinue"), "{text}");
+    assert!(!text.contains("(q decides later)"), "{text}");
     assert_eq!(s.states("wiz"), "one=review two=pending");
 }
 
@@ -1037,6 +790,26 @@ fn a_full_disk_for_the_answer_is_told() {
     --- stderr
     git-pertask: writing the answer to stdout: No space left on device (os error 28)
     ");
+}
+
+#[test]
+fn a_lock_that_stays_is_temporary_and_named() {
+    let s = in_review();
+    let before = s.refs();
+    // Held by us for as long as the file is open.
+    let lock = s.repo.join(".git/refs/pertask/runs/wiz.lock");
+    let held = std::fs::File::create(&lock).expect("a lock");
+    let out = s.pertask(["approve"]);
+    assert_snapshot!(out.text(), @"
+    exit 75
+    --- stdout
+    --- stderr
+    git-pertask: refs/pertask/runs/wiz is locked by another process ([ROOT]/repo/.git/refs/pertask/runs/wiz.lock); try again when it is done, or remove the file if no git program runs
+    ");
+    assert_eq!(s.refs(), before);
+    drop(held);
+    std::fs::remove_file(&lock).expect("the lock");
+    s.pertask(["approve"]).code(0);
 }
 
 // ---- the commits
