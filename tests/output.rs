@@ -1,21 +1,9 @@
-//! What people and programs read: status, show, log, plan, help, colours, streams; and what stands in
-//! the commits.
+//! What people and programs read: status, show, log, plan, help and streams.
 
 mod support;
 
 use insta::assert_snapshot;
-use support::{GOOD, Sandbox, TWO};
-
-/// An agent that fills in everything a handoff may say.
-const FULL: &str = r#"
-cat > /dev/null
-echo "$PERTASK_TASK, attempt $PERTASK_ATTEMPT" > "$PERTASK_TASK.txt"
-cat > "$PERTASK_HANDOFF_FILE" <<END
-{"agent":"writer","status":"complete","task":"Task 1 of 2","file_created":"$PERTASK_TASK.txt","lines":99,
- "skills_invoked":["developing-with-tdd","verifying-before-completion"],
- "review_notes":["Names are short"],"handoff":{"next_task":"Task 2","context":"mind the gap"}}
-END
-"#;
+use support::{FULL, GOOD, Sandbox, TWO};
 
 fn in_review() -> Sandbox {
     let s = Sandbox::with(TWO, FULL);
@@ -556,187 +544,6 @@ fn no_colours_and_no_control_characters_without_a_terminal() {
     );
 }
 
-/// Runs a command at a terminal, where these lines are typed.
-fn at_a_terminal(s: &Sandbox, command: &str, typed: &str) -> support::Output {
-    support::write(&s.root().join("typed"), typed);
-    shell(
-        s,
-        &format!(
-            "cat '{}' | script -qec 'git-pertask {command}' /dev/null",
-            s.root().join("typed").display()
-        ),
-    )
-}
-
-/// What was shown, without colours and what moves the cursor.
-fn plain(text: &str) -> String {
-    let mut out = String::new();
-    let mut chars = text.chars();
-    while let Some(c) = chars.next() {
-        match c {
-            '\u{1b}' => {
-                if chars.next() == Some('[') {
-                    chars.by_ref().find(char::is_ascii_alphabetic);
-                }
-            }
-            '\r' => {}
-            c => out.push(c),
-        }
-    }
-    out
-}
-
-#[test]
-fn the_checkpoint_at_a_terminal_is_answered_with_continue() {
-    let s = Sandbox::with(TWO, FULL);
-    let out = at_a_terminal(&s, "start wiz", "c\ncontinue\n");
-    let text = plain(&out.stdout);
-    assert_eq!(out.code, 0, "{text}");
-    assert_eq!(
-        text.matches("c, r or v (q decides later): ").count(),
-        2,
-        "{text}"
-    );
-    let shown = text
-        .split("Task 1 of 2 complete")
-        .nth(1)
-        .and_then(|t| t.split("c, r or v").next());
-    assert_snapshot!(s.tidy(shown.unwrap_or(&text)), @"
-    : one.txt
-
-    Created: + one.txt
-    Lines:   1
-    Build:   SUCCESS
-    Rules:   none to check
-    Spent:   [T]
-    Branch:  pertask/wiz/1-one at [ID]
-
-    Quick review (the agent's words)
-    - Names are short
-
-    Continue to task 2 (Second file)?
-      [c] Continue      approve it and go on
-      [r] Review first  show the change before deciding
-      [v] Revise        run it again with your feedback
-    ");
-    assert_eq!(s.status("wiz")["state"], "complete");
-}
-
-#[test]
-fn review_first_shows_the_difference_and_revise_asks_for_words() {
-    let mut s = Sandbox::with(TWO, FULL);
-    s.set("GIT_PAGER", "cat");
-    let out = at_a_terminal(&s, "start wiz", "what?\nr\nv\nshorter, please\nq\n");
-    let text = plain(&out.stdout);
-    assert_eq!(out.code, 0, "{text}");
-    assert!(text.contains("Please answer c, r, v or q."), "{text}");
-    assert!(text.contains("+one, attempt 1"), "{text}");
-    assert!(text.contains("What should change?"), "{text}");
-    assert!(text.contains("changes requested by Ada Example"), "{text}");
-    assert!(
-        text.contains("Waiting for:\n- a review of task 1 of 2"),
-        "{text}"
-    );
-    assert_eq!(s.states("wiz"), "one=review two=pending");
-    assert_eq!(s.status("wiz")["tasks"][0]["attempts"], 2);
-    let prompt = s.file_at("refs/pertask/runs/wiz", "attempts/1-one/2/prompt.md");
-    assert!(prompt.contains("shorter, please"), "{prompt}");
-}
-
-#[test]
-fn quitting_leaves_a_run_that_continues() {
-    let s = Sandbox::with(TWO, FULL);
-    let out = at_a_terminal(&s, "start wiz", "q\n");
-    assert_eq!(out.code, 0, "{}", plain(&out.stdout));
-    assert_eq!(s.states("wiz"), "one=review two=pending");
-    // The end of the input is the same.
-    let out = at_a_terminal(&s, "continue", "");
-    assert_eq!(out.code, 0, "{}", plain(&out.stdout));
-    assert_eq!(s.states("wiz"), "one=review two=pending");
-    let out = at_a_terminal(&s, "continue", "y\nY\n");
-    assert_eq!(out.code, 0, "{}", plain(&out.stdout));
-    assert_eq!(s.status("wiz")["state"], "complete");
-}
-
-#[test]
-fn nobody_is_asked_with_yes() {
-    let s = Sandbox::with(TWO, FULL);
-    let out = at_a_terminal(&s, "start wiz --yes", "");
-    let text = plain(&out.stdout);
-    assert!(!text.contains("(q decides later)"), "{text}");
-    assert_eq!(s.states("wiz"), "one=review two=pending");
-}
-
-#[test]
-fn an_editor_opens_for_words_that_were_not_given() {
-    let mut s = Sandbox::with(TWO, FULL);
-    let editor = s.root().join("editor");
-    s.set("GIT_EDITOR", format!("sh '{}'", editor.display()));
-    support::write(
-        &editor,
-        "printf 'From the editor\\n\\n# not this\\n' > \"$1\"\n",
-    );
-    let out = at_a_terminal(&s, "start wiz", "v\n\nq\n");
-    assert_eq!(out.code, 0, "{}", plain(&out.stdout));
-    let prompt = s.file_at("refs/pertask/runs/wiz", "attempts/1-one/2/prompt.md");
-    assert!(prompt.contains("From the editor"), "{prompt}");
-    assert!(!prompt.contains("not this"), "{prompt}");
-    // An editor that leaves nothing changes nothing.
-    support::write(&editor, ": > \"$1\"\n");
-    let before = s.refs();
-    let out = at_a_terminal(&s, "revise", "");
-    assert_eq!(out.code, 2, "{}", plain(&out.stdout));
-    support::write(&editor, "exit 1\n");
-    let out = at_a_terminal(&s, "revise", "");
-    assert_eq!(out.code, 2, "{}", plain(&out.stdout));
-    assert_eq!(s.refs(), before);
-}
-
-#[test]
-fn an_editor_that_fails_at_the_checkpoint_does_not_end_the_run() {
-    let mut s = Sandbox::with(TWO, FULL);
-    s.set("GIT_EDITOR", "false");
-    let out = at_a_terminal(&s, "start wiz", "v\n\nc\nc\n");
-    let text = plain(&out.stdout);
-    assert_eq!(out.code, 0, "{text}");
-    assert!(text.contains("the editor false failed"), "{text}");
-    assert_eq!(s.status("wiz")["state"], "complete");
-}
-
-#[test]
-fn colours_at_a_terminal_unless_told_otherwise() {
-    let mut s = in_review();
-    // Of text, not of what moves the cursor.
-    let coloured =
-        |out: &support::Output| out.stdout.contains("\u{1b}[1m") || out.stdout.contains("\u{1b}[3");
-    for command in ["status", "show", "log wiz", "plan wiz"] {
-        let out = at_a_terminal(&s, command, "");
-        assert!(coloured(&out), "{command}: {:?}", out.stdout);
-    }
-    s.set("NO_COLOR", "1");
-    for command in [
-        "status",
-        "show",
-        "log wiz",
-        "plan wiz",
-        "continue",
-        "plan nothing",
-    ] {
-        let out = at_a_terminal(&s, command, "");
-        assert!(!coloured(&out), "{command}: {:?}", out.stdout);
-    }
-}
-
-/// Runs a shell line in the repository, with the program as `git-pertask`.
-fn shell(s: &Sandbox, line: &str) -> support::Output {
-    let mut command = s.command("sh", &s.repo);
-    command.args([
-        "-c",
-        &line.replace("git-pertask", env!("CARGO_BIN_EXE_git-pertask")),
-    ]);
-    s.finish(command)
-}
-
 #[test]
 fn a_reader_that_goes_away_is_no_defect() {
     let s = complete();
@@ -748,15 +555,13 @@ fn a_reader_that_goes_away_is_no_defect() {
         "plan wiz --prompts",
         "--help",
     ] {
-        let out = shell(
-            &s,
-            &format!("{{ git-pertask {command}; echo \"code $?\" >&2; }} | head -c 1 > /dev/null"),
-        );
+        let out = s.shell(&format!(
+            "{{ git-pertask {command}; echo \"code $?\" >&2; }} | head -c 1 > /dev/null"
+        ));
         assert_eq!(out.stderr, "code 0\n", "{command}");
-        let out = shell(
-            &s,
-            &format!("{{ git-pertask {command}; echo \"code $?\" >&2; }} | true"),
-        );
+        let out = s.shell(&format!(
+            "{{ git-pertask {command}; echo \"code $?\" >&2; }} | true"
+        ));
         assert_eq!(out.stderr, "code 0\n", "{command}");
     }
     // Nor one that was never there, on either stream.
@@ -767,15 +572,12 @@ fn a_reader_that_goes_away_is_no_defect() {
         "frobnicate",
         "--help",
     ] {
-        let out = shell(&s, &format!("git-pertask {command} >&- 2>&-"));
+        let out = s.shell(&format!("git-pertask {command} >&- 2>&-"));
         assert!([0, 2].contains(&out.code), "{command}: {}", out.text());
     }
-    let out = shell(&s, "git-pertask start wiz >&- 2>&-");
+    let out = s.shell("git-pertask start wiz >&- 2>&-");
     assert_eq!(out.code, 0);
-    let out = shell(
-        &s,
-        "git-pertask approve 2>&1 | true; git-pertask approve | true",
-    );
+    let out = s.shell("git-pertask approve 2>&1 | true; git-pertask approve | true");
     assert_eq!(out.code, 0);
     assert_eq!(s.status("wiz-2")["state"], "complete", "{}", out.text());
 }
@@ -783,7 +585,7 @@ fn a_reader_that_goes_away_is_no_defect() {
 #[test]
 fn a_full_disk_for_the_answer_is_told() {
     let s = in_review();
-    let out = shell(&s, "git-pertask status > /dev/full");
+    let out = s.shell("git-pertask status > /dev/full");
     assert_snapshot!(out.text(), @"
     exit 75
     --- stdout
@@ -810,167 +612,4 @@ fn a_lock_that_stays_is_temporary_and_named() {
     drop(held);
     std::fs::remove_file(&lock).expect("the lock");
     s.pertask(["approve"]).code(0);
-}
-
-// ---- the commits
-
-#[test]
-fn a_task_commit_holds_files_log_and_trailers() {
-    let s = in_review();
-    assert_eq!(
-        s.git(["diff", "--name-status", "main", "pertask/wiz/1-one"]),
-        "A\t.pertask/wiz/implementation-log.md\nA\tone.txt"
-    );
-    assert_eq!(s.oid("pertask/wiz/1-one^"), s.oid("main"));
-    let message = s.git(["log", "-1", "--format=%B", "pertask/wiz/1-one"]);
-    assert_snapshot!(s.tidy(&message), @"
-    [wiz 1/2] First file
-
-    The first of two
-
-    Pertask-Run: wiz
-    Pertask-Task: one
-    Pertask-Attempt: 1
-    Pertask-Agent: mine
-    Pertask-Prompt: [SHA256]
-    Pertask-Build: success
-    ");
-    assert_snapshot!(s.tidy(&trailers(&s, "pertask/wiz/1-one")), @"
-    Pertask-Run: wiz
-    Pertask-Task: one
-    Pertask-Attempt: 1
-    Pertask-Agent: mine
-    Pertask-Prompt: [SHA256]
-    Pertask-Build: success
-    ");
-    assert_snapshot!(
-        s.tidy(&s.file_at("pertask/wiz/1-one", ".pertask/wiz/implementation-log.md")),
-        @"
-    # Implementation log: Two files
-
-    Run wiz of plan wiz, one agent per task (high-risk implementation: one), from main at [ID], started [TIME] by Ada Example. Written by `git pertask` from the run's ledger at every task; edits made here are lost.
-
-    ## Task 1: First file (one.txt)
-    - Status: Complete
-    - Started: [TIME]
-    - Completed: [TIME]
-    - Duration: [T]
-    - Lines: 1
-    - Build: SUCCESS
-    - Agent: writer, mine (task-1)
-    - Skills invoked: developing-with-tdd, verifying-before-completion
-
-    ### Files Created
-    - one.txt
-
-    ### API Methods Implemented
-    - None
-
-    ### Review Notes
-    - Agent's words: Names are short
-    "
-    );
-    s.pertask(["approve"]).code(0);
-    assert_snapshot!(s.tidy(&trailers(&s, "pertask/wiz/main")), @"
-    Pertask-Run: wiz
-    Pertask-Task: one
-    Pertask-Attempt: 1
-    Pertask-Agent: mine
-    Pertask-Prompt: [SHA256]
-    Pertask-Build: success
-    Pertask-Review: approved by Ada Example <ada@example.com>
-    ");
-}
-
-/// The trailers as git itself reads them.
-fn trailers(s: &Sandbox, commit: &str) -> String {
-    let out = shell(
-        s,
-        &format!("git log -1 --format=%B {commit} | git interpret-trailers --parse"),
-    )
-    .code(0);
-    out.stdout
-}
-
-#[test]
-fn what_plan_and_agent_write_cannot_add_a_trailer() {
-    let plan = TWO
-        .replace("\"First file\"", "\"First file: Pertask-Task: two\"")
-        .replace("\"The first of two\"", "\"\"\"Pertask-Build: success\n\nPertask-Run: other\nPertask-Review: approved by Eve\"\"\"");
-    let s = Sandbox::with(
-        &plan,
-        &FULL.replace("\"writer\"", "\"x\\\\nPertask-Review: approved by Eve\""),
-    );
-    s.pertask(["start", "wiz"]).code(0);
-    let found = trailers(&s, "pertask/wiz/1-one");
-    assert_snapshot!(s.tidy(&found), @"
-    Pertask-Run: wiz
-    Pertask-Task: one
-    Pertask-Attempt: 1
-    Pertask-Agent: mine
-    Pertask-Prompt: [SHA256]
-    Pertask-Build: success
-    ");
-}
-
-#[test]
-fn each_way_to_merge_gives_its_own_history() {
-    let mut said = String::new();
-    for merge in ["squash", "merge", "rebase"] {
-        let s = Sandbox::with(TWO, GOOD);
-        s.config(&format!("merge = \"{merge}\""));
-        s.commit("How to merge");
-        s.pertask(["start", "wiz"]).code(0);
-        s.pertask(["revise", "-m", "again"]).code(0);
-        s.pertask(["approve"]).code(0);
-        s.pertask(["approve"]).code(0);
-        assert_eq!(s.status("wiz")["state"], "complete", "{merge}");
-        let graph = s.git(["log", "--graph", "--format=%s", "main..pertask/wiz/main"]);
-        let lines: Vec<_> = graph.lines().map(str::trim_end).collect();
-        said.push_str(&format!("{merge}\n{}\n", lines.join("\n")));
-        assert_eq!(s.file_at("pertask/wiz/main", "one.txt"), "one, attempt 2");
-        assert!(
-            s.git_ok(["merge", "--quiet", "pertask/wiz/main"]),
-            "{merge}"
-        );
-        let log = s.read(".pertask/wiz/implementation-log.md");
-        assert_eq!(log.lines().filter(|l| l.starts_with("## Task ")).count(), 2);
-    }
-    assert_snapshot!(said, @r"
-    squash
-    * [wiz 2/2] Second file
-    * [wiz 1/2] First file
-    merge
-    *   [wiz 2/2] Second file
-    |\
-    | * [wiz 2/2] Second file
-    |/
-    * [wiz 1/2] First file
-    * [wiz 1/2] First file, revised
-    * [wiz 1/2] First file
-    rebase
-    * [wiz 2/2] Second file
-    * [wiz 1/2] First file, revised
-    * [wiz 1/2] First file
-    ");
-}
-
-#[test]
-fn each_way_to_merge_brings_forward_what_comes_second() {
-    for merge in ["squash", "merge", "rebase"] {
-        let s = Sandbox::with(&TWO.replace("depends_on = [\"one\"]\n", ""), GOOD);
-        s.config(&format!("merge = \"{merge}\""));
-        s.commit("How to merge");
-        s.pertask(["start", "wiz", "--jobs", "2"]).code(0);
-        s.pertask(["approve", "two"]).code(0);
-        s.pertask(["approve", "one"]).code(0);
-        assert_eq!(s.status("wiz")["state"], "complete", "{merge}");
-        assert!(
-            s.files_at("pertask/wiz/main").contains("one.txt\ntwo.txt"),
-            "{merge}"
-        );
-        // A branch under review only grows: the forward merge is on top.
-        let parents = s.git(["log", "-1", "--format=%P", "pertask/wiz/1-one"]);
-        assert_eq!(parents.split(' ').count(), 2, "{merge}");
-    }
 }

@@ -35,6 +35,17 @@ echo "$PERTASK_TASK, attempt $PERTASK_ATTEMPT" > "$PERTASK_TASK.txt"
 printf '{"status":"complete","summary":"wrote %s"}' "$PERTASK_TASK" > "$PERTASK_HANDOFF_FILE"
 "#;
 
+/// An agent that fills in everything a handoff may say.
+pub const FULL: &str = r#"
+cat > /dev/null
+echo "$PERTASK_TASK, attempt $PERTASK_ATTEMPT" > "$PERTASK_TASK.txt"
+cat > "$PERTASK_HANDOFF_FILE" <<END
+{"agent":"writer","status":"complete","task":"Task 1 of 2","file_created":"$PERTASK_TASK.txt","lines":99,
+ "skills_invoked":["developing-with-tdd","verifying-before-completion"],
+ "review_notes":["Names are short"],"handoff":{"next_task":"Task 2","context":"mind the gap"}}
+END
+"#;
+
 /// A plan of two tasks, the second after the first, for an agent like [`GOOD`].
 pub const TWO: &str = r#"title = "Two files"
 build = [["test", "-d", ".pertask"]]
@@ -52,6 +63,29 @@ title = "Second file"
 file = "two.txt"
 purpose = "The second of two"
 depends_on = ["one"]
+"#;
+
+/// Three tasks without dependencies, reviewed one by one.
+pub const THREE: &str = r#"title = "Three files"
+
+[[task]]
+id = "one"
+title = "First file"
+file = "one.txt"
+purpose = "The first"
+risk = "high"
+
+[[task]]
+id = "two"
+title = "Second file"
+file = "two.txt"
+purpose = "The second"
+
+[[task]]
+id = "three"
+title = "Third file"
+file = "three.txt"
+purpose = "The third"
 "#;
 
 /// What a program did.
@@ -292,6 +326,16 @@ impl Sandbox {
     pub fn pertask_in<I: IntoIterator<Item: AsRef<OsStr>>>(&self, dir: &Path, args: I) -> Output {
         let mut command = self.program(dir);
         command.args(args);
+        self.finish(command)
+    }
+
+    /// Runs a shell line in the repository, with the program as `git-pertask`.
+    pub fn shell(&self, line: &str) -> Output {
+        let mut command = self.command("sh", &self.repo);
+        command.args([
+            "-c",
+            &line.replace("git-pertask", env!("CARGO_BIN_EXE_git-pertask")),
+        ]);
         self.finish(command)
     }
 
