@@ -162,6 +162,7 @@ fn a_reopened_task_is_started_and_what_needs_it_waits() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn the_rules_are_settled_after_the_last_task_and_before_the_gate() {
     let cases: &[(&str, Given, &str)] = &[
         ("no rule is named", |_, _| {}, "Gate"),
