@@ -8,6 +8,7 @@
 //! ledger's tip is looked at twice a second, so a review given in another terminal starts what has
 //! become ready.
 
+mod acts;
 mod gate;
 pub mod home;
 pub mod orders;
@@ -25,17 +26,16 @@ use crate::attempt::folder::{self, Folder};
 use crate::attempt::process::Cancel;
 use crate::attempt::{BuildOrder, Event};
 use crate::forge::{self, Forge};
-use crate::git::{GitError, NewCommit, Repo, Worktree};
-use crate::ledger::{Files, Ledger, LedgerError, Snapshot, to_json};
+use crate::git::{GitError, Repo, Worktree};
+use crate::ledger::{Files, Ledger, LedgerError, Snapshot};
 use crate::plan::{Config, Plan};
-use crate::publish::{self, Publisher};
 use crate::run::decide::{Action, Facts, Standing, Wait, decide};
 use crate::run::order::{AttemptResult, Order, OrderKind};
 use crate::run::state::{Claim, Item, Person, Phase, State};
 use crate::run::transition::{self, NotPossible};
 use home::Home;
-use orders::{Orders, plain};
-use workers::{Done, Job, Workers};
+use orders::plain;
+use workers::{Done, Workers};
 
 /// What the person at the terminal is told while the loop turns.
 pub trait Audience {
@@ -424,271 +424,6 @@ impl<'a> Driver<'a> {
             sparse: self.plan.sparse.clone(),
         }
     }
-
-    fn build_base(
-        &mut self,
-        snapshot: &Snapshot,
-        mut state: State,
-        audience: &mut dyn Audience,
-    ) -> anyhow::Result<()> {
-        let checks = if self.plan.build.is_empty() {
-            Vec::new()
-        } else {
-            audience.said("Building the base, so that old breakage is not blamed on an agent");
-            let worktree = self.workspace(&state, 0)?;
-            let order = self.build_order(&self.plan.build);
-            workers::build(
-                self.repo,
-                &worktree,
-                &state.base.commit,
-                &order,
-                &self.options.cancel,
-                audience,
-            )?
-        };
-        if self.options.cancel.is_cancelled() {
-            return Ok(());
-        }
-        self.base_built = true;
-        let said = transition::base_built(&mut state, checks, Timestamp::now());
-        self.record(snapshot, state, &said, Vec::new(), audience)
-    }
-
-    fn publish(
-        &mut self,
-        snapshot: &Snapshot,
-        key: &str,
-        audience: &mut dyn Audience,
-    ) -> anyhow::Result<()> {
-        let state = &snapshot.state;
-        let item = state.item(key).context("the item to publish is gone")?;
-        let Phase::Running { claim } = &item.phase else {
-            return Ok(());
-        };
-        let Some((begun, result, folder)) = self.stored_result(state, item, claim)? else {
-            return Ok(());
-        };
-        let publisher = Publisher {
-            repo: self.repo,
-            ledger: &self.ledger,
-            plan: &self.plan,
-            config: &self.config,
-            by: &self.by,
-        };
-        let after = publisher.attempt(snapshot, &begun.order, &result, &folder)?;
-        folder.remove();
-        let step = self.repo.commit_info(&after.commit)?;
-        audience.said(step.message.trim_end());
-        if let Some(attempt) = after.state.item(key).and_then(|i| i.attempts.last())
-            && let Some(kept) = &attempt.kept
-        {
-            audience.said(&format!("  its work is kept on {kept}"));
-        }
-        Ok(())
-    }
-
-    /// Takes an order back. What the lost process left running is ended, what it had written is kept.
-    fn free(
-        &mut self,
-        snapshot: &Snapshot,
-        mut state: State,
-        key: &str,
-        why: &str,
-        audience: &mut dyn Audience,
-    ) -> anyhow::Result<()> {
-        let item = snapshot
-            .state
-            .item(key)
-            .context("the item to free is gone")?;
-        if let Phase::Running { claim } = &item.phase {
-            let folder = self.folder(&state, item, claim.attempt)?;
-            crate::attempt::process::kill_carriers(
-                "PERTASK_OUTPUT_DIR",
-                folder.output().as_os_str(),
-            );
-            let begun: Option<Begun> = folder.read(folder::ORDER)?;
-            let unanswered = !folder.path(folder::ANSWERED).exists();
-            if let Some(begun) = begun.filter(|b| unanswered && b.order.agent.is_some()) {
-                let worktree = self.workspace(&state, begun.slot)?;
-                let publisher = Publisher {
-                    repo: self.repo,
-                    ledger: &self.ledger,
-                    plan: &self.plan,
-                    config: &self.config,
-                    by: &self.by,
-                };
-                if let Ok(scan) = worktree.scan(self.repo)
-                    && let Some(kept) =
-                        publisher.keep_partial(&state, item, &begun.order, &scan.tree)?
-                {
-                    audience.said(&format!("What it had written so far is kept on {kept}"));
-                }
-            }
-        }
-        let said = transition::freed(&mut state, key, why)?;
-        self.record(snapshot, state, &said, Vec::new(), audience)
-    }
-
-    fn forward(
-        &mut self,
-        snapshot: &Snapshot,
-        mut state: State,
-        key: &str,
-        audience: &mut dyn Audience,
-    ) -> anyhow::Result<()> {
-        let item = snapshot
-            .state
-            .item(key)
-            .context("the item to bring forward is gone")?;
-        let branch = item
-            .branch
-            .clone()
-            .context("the item to bring forward has no branch")?;
-        let run_head = state.run_branch.head.clone();
-        let merged = self.repo.merge(&branch.head, &run_head)?;
-        let log = publish::log_path(&state);
-        let conflicts: Vec<_> = merged
-            .conflicts
-            .iter()
-            .filter(|p| **p != log)
-            .cloned()
-            .collect();
-        let said = if conflicts.is_empty() {
-            let edit = vec![(log, Some(publish::log_for(&state, key)))];
-            let tree = self.repo.with_files(Some(&merged.tree), &edit)?;
-            let time = self.repo.commit_info(&run_head)?.time;
-            let commit = self.repo.commit(&NewCommit {
-                tree: &tree,
-                parents: &[branch.head, run_head],
-                message: &crate::report::commit::forward_message(&state, item),
-                author: &self.by,
-                committer: &self.by,
-                time,
-            })?;
-            let pending = plain(OrderKind::Forward, Some(commit), String::new());
-            transition::reopened(
-                &mut state,
-                key,
-                pending,
-                "the run branch has moved on and is merged in",
-            )?
-        } else {
-            let errors = format!("Conflicts in {}\n{}", conflicts.join(", "), merged.messages);
-            let pending = plain(OrderKind::Conflict, None, errors);
-            let why = format!(
-                "the run branch has moved on and conflicts in {}",
-                conflicts.join(", ")
-            );
-            transition::reopened(&mut state, key, pending, &why)?
-        };
-        self.record(snapshot, state, &said, Vec::new(), audience)
-    }
-
-    fn start(
-        &mut self,
-        snapshot: &Snapshot,
-        mut state: State,
-        key: &str,
-        audience: &mut dyn Audience,
-    ) -> anyhow::Result<()> {
-        let item = snapshot
-            .state
-            .item(key)
-            .context("the item to start is gone")?;
-        let attempt = item.next_attempt();
-        let mut folder = self.folder(&state, item, attempt)?;
-        let orders = Orders {
-            repo: self.repo,
-            plan: &self.plan,
-            config: &self.config,
-            state: &snapshot.state,
-        };
-        let order = orders.next(item)?;
-        // What a lost process left for the same order is used, what belongs to another is put aside.
-        let earlier: Option<Begun> = folder.read(folder::ORDER)?;
-        if earlier.is_some_and(|b| b.order != order) {
-            folder = aside(&folder)?;
-        }
-        let slot = self.workers.free_slot();
-        let limit = order.agent.as_ref().map_or(0, |a| a.config.timeout_s)
-            + u64::try_from(order.checks.len()).unwrap_or(0) * order.check_timeout_s;
-        let now = Timestamp::now();
-        let claim = Claim {
-            id: claim_id(&state, key, now),
-            attempt,
-            kind: order.kind,
-            holder: home::myself(),
-            since: now,
-            deadline: now + CLAIM_SLACK + Duration::from_secs(limit),
-        };
-        let dir = publish::attempt_dir(item, attempt);
-        let files = vec![(format!("{dir}/order.json"), to_json(&order))];
-        let said = transition::claimed(&mut state, key, claim.clone())?;
-        let name = transition::name_of(&state, item);
-        self.record(snapshot, state, &said, files, audience)?;
-        let begun = Begun {
-            order: order.clone(),
-            claim: claim.id.clone(),
-            slot,
-        };
-        folder.write(folder::ORDER, &begun)?;
-        let worktree = self.workspace(&snapshot.state, slot)?;
-        audience.begins(key, &name);
-        self.workers.start(Job {
-            item: key.to_owned(),
-            order,
-            claim: claim.id,
-            slot,
-            folder,
-            worktree,
-        });
-        Ok(())
-    }
-
-    fn gate(
-        &mut self,
-        snapshot: &Snapshot,
-        mut state: State,
-        audience: &mut dyn Audience,
-    ) -> anyhow::Result<()> {
-        let commands = if self.plan.gate.build.is_empty() {
-            &self.plan.build
-        } else {
-            &self.plan.gate.build
-        };
-        let order = self.build_order(commands);
-        let worktree = self.workspace(&state, 0)?;
-        let head = state.run_branch.head.clone();
-        let builds = if commands.is_empty() {
-            Vec::new()
-        } else {
-            audience.said("Building the run branch for the gate");
-            workers::build(
-                self.repo,
-                &worktree,
-                &head,
-                &order,
-                &self.options.cancel,
-                audience,
-            )?
-        };
-        let mut own = Vec::new();
-        for item in &self.plan.gate.items {
-            audience.said(&format!("Looking at the gate: {}", item.item));
-            let order = self.build_order(std::slice::from_ref(&item.command));
-            let cancel = &self.options.cancel;
-            let outcomes = workers::build(self.repo, &worktree, &head, &order, cancel, audience)?;
-            own.push(gate::own(&item.item, &outcomes));
-        }
-        if self.options.cancel.is_cancelled() {
-            return Ok(());
-        }
-        let mut items = gate::items(self.repo, &self.ledger, snapshot, &self.plan, &builds)?;
-        items.extend(own);
-        self.gate_seen = Some(head);
-        let said = transition::gate_seen(&mut state, items, Timestamp::now());
-        self.record(snapshot, state, &said, Vec::new(), audience)
-    }
 }
 
 /// While stopping, only what brings a finished attempt home is still done.
@@ -707,31 +442,6 @@ fn is_race(error: &anyhow::Error) -> bool {
             .downcast_ref::<GitError>()
             .is_some_and(|e| matches!(e, GitError::Raced { .. }))
         || error.downcast_ref::<NotPossible>().is_some()
-}
-
-/// Moves a folder out of the way, keeping it, and gives a new one in its place.
-fn aside(folder: &Folder) -> anyhow::Result<Folder> {
-    let root = folder.root().to_owned();
-    for n in 1..1000 {
-        let mut name = root.clone().into_os_string();
-        name.push(format!(".stale-{n}"));
-        if !std::path::Path::new(&name).exists() {
-            std::fs::rename(&root, &name)
-                .with_context(|| format!("moving {} aside", root.display()))?;
-            break;
-        }
-    }
-    Folder::open(root)
-}
-
-fn claim_id(state: &State, key: &str, now: Timestamp) -> String {
-    let seed = format!(
-        "{} {key} {now} {} {:?}",
-        state.run,
-        std::process::id(),
-        std::time::Instant::now()
-    );
-    orders::sha256(seed.as_bytes()).chars().take(16).collect()
 }
 
 /// Everything an audience may be told, told to nobody.
