@@ -50,21 +50,68 @@ fn its_command_is_not_there() {
     let out = site.pertask(&["start", "wiz"]);
     let refs = site.git(&["for-each-ref", "refs/pertask", "refs/heads/pertask"]);
     assert_eq!(refs, "");
-    insta::assert_snapshot!(site.plain(&out.all()), @"");
+    insta::assert_snapshot!(site.plain(&out.all()), @r"
+    exit 2
+    --- stdout
+
+    --- stderr
+    git-pertask: the agent script cannot be started: there is no program `/site/bin/no-such-agent` at that path; install it, or name another with --agent or in .pertask/config.toml
+    ");
 }
 
 #[test]
 fn it_exits_with_an_error() {
     let (site, out) = one("mkdir src; echo half > src/one.txt; echo 'no licence' >&2; exit 1");
     assert_eq!(site.kept(), "half");
-    insta::assert_snapshot!(site.plain(&out.all()), @"");
+    insta::assert_snapshot!(site.plain(&out.all()), @r"
+    exit 1
+    --- stdout
+    Task 1 of 1 failed: one.txt
+
+    - the agent script: the agent ended with exit status 1
+
+    Created: + src/one.txt
+    Lines:   1
+    Spent:   <time>
+    Kept on: pertask/wiz/kept/1-one-1
+
+    Next
+      git pertask retry wiz one          try again, from where it stopped
+      git pertask retry --fresh wiz one  try again, from the run branch
+      git pertask revise wiz one -m …    say what to do differently, and try again
+      git pertask skip wiz one -m …      leave it out, saying why
+      git pertask abort wiz              end the run; every branch is kept
+
+    Waiting for:
+    - a decision on task 1 of 1, one (one), which failed (the agent script: the agent ended with exit status 1): `git pertask retry wiz one`, `git pertask revise wiz one -m …` or `git pertask skip wiz one -m …`
+    --- stderr
+    Run wiz: 1 task in per-task mode (asked for with --mode), from <id>
+    note: agents and checks run unconfined (this version cannot confine them yet): they can read and change whatever you can, beyond their workspace
+    Building the base, so that old breakage is not blamed on an agent
+      ok test -e README.md (<time>)
+    The base builds
+    Task 1 of 1, one (one): attempt 1 begins
+      ok test -e README.md (<time>)
+    Task 1 of 1, one (one): attempt 1 fails: the agent script: the agent ended with exit status 1
+      its work is kept on pertask/wiz/kept/1-one-1
+    ");
 }
 
 #[test]
 fn it_is_killed() {
     let (site, out) = one("mkdir src; echo half > src/one.txt; kill -9 $$");
     assert_eq!(site.kept(), "half");
-    insta::assert_snapshot!(site.short(&out), @"");
+    insta::assert_snapshot!(site.short(&out), @r"
+    exit 1
+    Task 1 of 1 failed: one.txt
+
+    - the agent script: the agent was killed by signal 9
+
+    Created: + src/one.txt
+    Lines:   1
+    Spent:   <time>
+    Kept on: pertask/wiz/kept/1-one-1
+    ");
 }
 
 #[test]
@@ -75,14 +122,37 @@ fn it_hangs() {
         |_| (),
     );
     assert_eq!(site.kept(), "half");
-    insta::assert_snapshot!(site.short(&out), @"");
+    insta::assert_snapshot!(site.short(&out), @r"
+    exit 1
+    Task 1 of 1 failed: one.txt
+
+    - the agent script: the agent was ended at its time limit of <time>
+
+    Created: + src/one.txt
+    Lines:   1
+    Spent:   <time>
+    Kept on: pertask/wiz/kept/1-one-1
+    ");
 }
 
 #[test]
 fn it_prints_without_end() {
     let (site, out) =
         one("head -c 100000000 /dev/zero | tr '\\0' x; mkdir src; echo x > src/one.txt; complete");
-    insta::assert_snapshot!(site.short(&out), @"");
+    insta::assert_snapshot!(site.short(&out), @r"
+    exit 0
+    Task 1 of 1 complete: one.txt
+
+    Created: + src/one.txt
+    Lines:   1
+    Build:   SUCCESS
+    Rules:   none to check
+    Spent:   <time>
+    Branch:  pertask/wiz/1-one at <id>
+
+    Waiting for:
+    - a review of task 1 of 1, one (one): read it with `git pertask show wiz one`, then `git pertask approve wiz one` or `git pertask revise wiz one -m …`
+    ");
     let kept = "refs/pertask/runs/wiz:attempts/1-one/1/agent-output.txt";
     let bytes = site.git(&["cat-file", "-s", kept]);
     assert!(bytes.parse::<u64>().unwrap() < 100_000, "{bytes}");
@@ -93,7 +163,20 @@ fn it_prints_no_text() {
     let (site, out) = one(
         "printf '\\377\\376\\200{\\n\\0\\033[2J'; mkdir src; printf '\\377\\n' > src/one.txt; complete",
     );
-    insta::assert_snapshot!(site.short(&out), @"");
+    insta::assert_snapshot!(site.short(&out), @r"
+    exit 0
+    Task 1 of 1 complete: one.txt
+
+    Created: + src/one.txt
+    Lines:   1
+    Build:   SUCCESS
+    Rules:   none to check
+    Spent:   <time>
+    Branch:  pertask/wiz/1-one at <id>
+
+    Waiting for:
+    - a review of task 1 of 1, one (one): read it with `git pertask show wiz one`, then `git pertask approve wiz one` or `git pertask revise wiz one -m …`
+    ");
     assert!(!out.stderr.contains('\u{1b}'));
 }
 
@@ -102,38 +185,112 @@ fn it_leaves_children_behind() {
     let (site, out) = one(
         "(sleep 300 &); setsid sleep 300 >/dev/null 2>&1 & mkdir src; echo x > src/one.txt; complete",
     );
-    insta::assert_snapshot!(site.short(&out), @"");
+    insta::assert_snapshot!(site.short(&out), @r"
+    exit 0
+    Task 1 of 1 complete: one.txt
+
+    Created: + src/one.txt
+    Lines:   1
+    Build:   SUCCESS
+    Rules:   none to check
+    Spent:   <time>
+    Branch:  pertask/wiz/1-one at <id>
+
+    Waiting for:
+    - a review of task 1 of 1, one (one): read it with `git pertask show wiz one`, then `git pertask approve wiz one` or `git pertask revise wiz one -m …`
+    ");
 }
 
 #[test]
 fn it_says_complete_without_the_file() {
     let (site, out) = one(r#"say '{"status":"complete","file_created":"src/one.txt","lines":3}'"#);
-    insta::assert_snapshot!(site.short(&out), @"");
+    insta::assert_snapshot!(site.short(&out), @r"
+    exit 1
+    Task 1 of 1 failed: one.txt
+
+    - files: src/one.txt is not there
+
+    What does not hold
+    - files: src/one.txt is not there
+        src/one.txt is not there
+
+    Spent:   <time>
+    ");
 }
 
 #[test]
 fn it_says_a_false_number_of_lines() {
     let (site, out) = one(r#"mkdir src; seq 9 > src/one.txt
            say '{"status":"complete","lines":3,"build_status":"success"}'"#);
-    insta::assert_snapshot!(site.short(&out), @"");
+    insta::assert_snapshot!(site.short(&out), @r"
+    exit 1
+    Task 1 of 1 failed: one.txt
+
+    - line limit: src/one.txt has 9 lines, 5 are allowed
+
+    What does not hold
+    - line limit: src/one.txt has 9 lines, 5 are allowed
+
+    Created: + src/one.txt
+    Lines:   9
+    Spent:   <time>
+    Kept on: pertask/wiz/kept/1-one-1
+    ");
 }
 
 #[test]
 fn it_hands_nothing_off() {
     let (site, out) = one("mkdir src; echo x > src/one.txt");
-    insta::assert_snapshot!(site.short(&out), @"");
+    insta::assert_snapshot!(site.short(&out), @r"
+    exit 0
+    Task 1 of 1 complete: one.txt
+
+    Created: + src/one.txt
+    Lines:   1
+    Build:   SUCCESS
+    Rules:   none to check
+    Spent:   <time>
+    Branch:  pertask/wiz/1-one at <id>
+
+    Waiting for:
+    - a review of task 1 of 1, one (one): read it with `git pertask show wiz one`, then `git pertask approve wiz one` or `git pertask revise wiz one -m …`
+    ");
 }
 
 #[test]
 fn it_hands_off_what_is_no_json() {
     let (site, out) = one("mkdir src; echo x > src/one.txt; say '{\"status\": \"comp'");
-    insta::assert_snapshot!(site.short(&out), @"");
+    insta::assert_snapshot!(site.short(&out), @r"
+    exit 0
+    Task 1 of 1 complete: one.txt
+
+    Created: + src/one.txt
+    Lines:   1
+    Build:   SUCCESS
+    Rules:   none to check
+    Spent:   <time>
+    Branch:  pertask/wiz/1-one at <id>
+
+    Waiting for:
+    - a review of task 1 of 1, one (one): read it with `git pertask show wiz one`, then `git pertask approve wiz one` or `git pertask revise wiz one -m …`
+    ");
 }
 
 #[test]
 fn it_ends_with_a_word_nobody_knows() {
     let (site, out) = one(r#"mkdir src; echo x > src/one.txt; say '{"status": "finito"}'"#);
-    insta::assert_snapshot!(site.short(&out), @"");
+    insta::assert_snapshot!(site.short(&out), @r"
+    exit 1
+    Task 1 of 1 blocked: one.txt
+
+    The agent cannot go on
+      the handoff's status `finito` is not one of the known ones
+
+    Created: + src/one.txt
+    Lines:   1
+    Spent:   <time>
+    Kept on: pertask/wiz/kept/1-one-1
+    ");
 }
 
 #[test]
@@ -141,7 +298,21 @@ fn it_is_blocked() {
     let (site, out) = one(r#"mkdir src; echo half > src/one.txt
            say '{"status": "blocked", "blocked_reason": "no key", "attempted": ["asked"]}'"#);
     assert_eq!(site.kept(), "half");
-    insta::assert_snapshot!(site.short(&out), @"");
+    insta::assert_snapshot!(site.short(&out), @r"
+    exit 1
+    Task 1 of 1 blocked: one.txt
+
+    The agent cannot go on
+      no key
+
+    What it says it tried
+    - asked
+
+    Created: + src/one.txt
+    Lines:   1
+    Spent:   <time>
+    Kept on: pertask/wiz/kept/1-one-1
+    ");
 }
 
 #[test]
@@ -150,7 +321,19 @@ fn it_asks_and_gets_an_answer() {
              say '{"status": "needs_clarification", "question": "Tabs or spaces?"}'; exit
            fi
            mkdir src; echo x > src/one.txt; complete"#);
-    insta::assert_snapshot!(site.short(&out), @"");
+    insta::assert_snapshot!(site.short(&out), @r"
+    exit 1
+    Task 1 of 1 has a question: one.txt
+
+    The agent asks
+      Tabs or spaces?
+
+    What does not hold
+    - files: src/one.txt is not there
+        src/one.txt is not there
+
+    Spent:   <time>
+    ");
     let out = site.pertask(&["revise", "-m", "Tabs, of course"]);
     assert_eq!(out.code, 0, "{}", out.all());
     assert_eq!(site.task("one"), "review");
@@ -240,7 +423,34 @@ fn it_sets_traps_in_the_tree() {
          mkdir -p src; echo x > src/one.txt; complete"
     );
     let (site, out) = one(&script);
-    insta::assert_snapshot!(site.short(&out), @"");
+    insta::assert_snapshot!(site.short(&out), @r"
+    exit 1
+    Task 1 of 1 failed: one.txt
+
+    - scope: 6 paths are not within the task, the first: .gitattributes is
+      protected: no agent may change it
+
+    What does not hold
+    - scope: 6 paths are not within the task, the first: .gitattributes is
+      protected: no agent may change it
+        .gitattributes is protected: no agent may change it
+        hooks/post-checkout is outside what this task may touch
+        hooks/post-commit is outside what this task may touch
+        hooks/post-index-change is outside what this task may touch
+        hooks/pre-commit is outside what this task may touch
+        hooks/reference-transaction is outside what this task may touch
+
+    Created: + .gitattributes
+             + hooks/post-checkout
+             + hooks/post-commit
+             + hooks/post-index-change
+             + hooks/pre-commit
+             + hooks/reference-transaction
+             + src/one.txt
+    Lines:   1
+    Spent:   <time>
+    Kept on: pertask/wiz/kept/1-one-1
+    ");
     nothing_executed(&site);
     assert_eq!(site.pertask(&["retry"]).code, 1);
     nothing_executed(&site);
@@ -253,7 +463,20 @@ fn it_commits_branches_and_resets() {
          git branch main; git tag v1; git update-ref refs/heads/pertask/wiz/main HEAD
          git update-ref refs/pertask/runs/wiz HEAD; git checkout -q --orphan empty; complete",
     );
-    insta::assert_snapshot!(site.short(&out), @"");
+    insta::assert_snapshot!(site.short(&out), @r"
+    exit 0
+    Task 1 of 1 complete: one.txt
+
+    Created: + src/one.txt
+    Lines:   1
+    Build:   SUCCESS
+    Rules:   none to check
+    Spent:   <time>
+    Branch:  pertask/wiz/1-one at <id>
+
+    Waiting for:
+    - a review of task 1 of 1, one (one): read it with `git pertask show wiz one`, then `git pertask approve wiz one` or `git pertask revise wiz one -m …`
+    ");
     assert_eq!(site.git(&["show", "pertask/wiz/1-one:src/one.txt"]), "x");
     assert_eq!(site.git(&["tag"]), "");
 }
@@ -273,7 +496,18 @@ fn it_deletes_the_repository() {
 fn it_loses_its_own_file() {
     let (site, out) =
         one("mkdir src; echo x > src/one.txt; git add -A; git reset -q --hard; complete");
-    insta::assert_snapshot!(site.short(&out), @"");
+    insta::assert_snapshot!(site.short(&out), @r"
+    exit 1
+    Task 1 of 1 failed: one.txt
+
+    - files: src/one.txt is not there
+
+    What does not hold
+    - files: src/one.txt is not there
+        src/one.txt is not there
+
+    Spent:   <time>
+    ");
 }
 
 #[test]
@@ -299,7 +533,37 @@ fn it_touches_what_is_not_its_own() {
          echo '* -text' > .gitattributes; echo x > CLAUDE.md; echo x > sub/AGENTS.md
          rm README.md; complete",
     );
-    insta::assert_snapshot!(site.short(&out), @"");
+    insta::assert_snapshot!(site.short(&out), @r"
+    exit 1
+    Task 1 of 1 failed: one.txt
+
+    - scope: 7 paths are not within the task, the first: .gitattributes is
+      protected: no agent may change it
+
+    What does not hold
+    - scope: 7 paths are not within the task, the first: .gitattributes is
+      protected: no agent may change it
+        .gitattributes is protected: no agent may change it
+        .github/workflows/ci.yml is protected: no agent may change it
+        .pertask/wiz/plan.toml is protected: no agent may change it
+        CLAUDE.md is protected: no agent may change it
+        README.md is outside what this task may touch
+        src/two.txt is outside what this task may touch
+        sub/AGENTS.md is protected: no agent may change it
+
+    Created: + .gitattributes
+             + .github/workflows/ci.yml
+             ~ .pertask/wiz/plan.toml
+             + CLAUDE.md
+             - README.md
+             + src/one.txt
+             + src/two.txt
+             + sub/AGENTS.md
+             (+ created, ~ modified, - deleted)
+    Lines:   1
+    Spent:   <time>
+    Kept on: pertask/wiz/kept/1-one-1
+    ");
 }
 
 /// No object of the repository holds what lies outside of the tree.
@@ -326,7 +590,35 @@ fn it_plants_links_that_lead_out() {
         "",
         |site| site.write("lib/secret", "ours\n"),
     );
-    insta::assert_snapshot!(site.short(&out), @"");
+    insta::assert_snapshot!(site.short(&out), @r"
+    exit 1
+    Task 1 of 1 failed: one.txt
+
+    - scope: 6 paths are not within the task, the first: README.md is a symbolic
+      link that leads out of the repository, to /site/out/secret
+
+    What does not hold
+    - scope: 6 paths are not within the task, the first: README.md is a symbolic
+      link that leads out of the repository, to /site/out/secret
+        README.md is a symbolic link that leads out of the repository, to /site/out/secret
+        lib is a symbolic link that leads out of the repository, to /site/out
+        lib/secret is outside what this task may touch
+        src/config is a symbolic link that leads out of the repository, to ../.git/config
+        src/out is a symbolic link that leads out of the repository, to /site/out
+        src/up is a symbolic link that leads out of the repository, to ../../../../out
+
+    Created: ~ README.md
+             + lib
+             - lib/secret
+             + src/config
+             + src/one.txt
+             + src/out
+             + src/up
+             (+ created, ~ modified, - deleted)
+    Lines:   1
+    Spent:   <time>
+    Kept on: pertask/wiz/kept/1-one-1
+    ");
     no_secret(&site, "secret");
     // The next attempt finds the tree as it belongs, and nothing was written through the link.
     site.agent("cat lib/secret > $OUT/seen; mkdir -p src; echo x > src/one.txt; complete");
@@ -340,7 +632,25 @@ fn it_plants_links_that_lead_out() {
 fn its_file_is_a_link_to_a_secret() {
     let (site, out) =
         one("echo secret > $OUT/secret; mkdir src; ln -s $OUT/secret src/one.txt; complete");
-    insta::assert_snapshot!(site.short(&out), @"");
+    insta::assert_snapshot!(site.short(&out), @r"
+    exit 1
+    Task 1 of 1 failed: one.txt
+
+    - files: src/one.txt is not there
+    - scope: src/one.txt is a symbolic link that leads out of the repository, to
+      /site/out/secret
+
+    What does not hold
+    - files: src/one.txt is not there
+    - scope: src/one.txt is a symbolic link that leads out of the repository, to
+      /site/out/secret
+        src/one.txt is not there
+
+    Created: + src/one.txt
+    Lines:   0
+    Spent:   <time>
+    Kept on: pertask/wiz/kept/1-one-1
+    ");
     no_secret(&site, "secret");
 }
 
@@ -369,7 +679,39 @@ fn it_uses_names_that_are_hard_to_write() {
            echo r > "$(printf 'return\r')"; echo d > ':colon'; echo e > '*'; echo f > 'été'
            complete"#,
     );
-    insta::assert_snapshot!(site.short(&out), @"");
+    insta::assert_snapshot!(site.short(&out), @r#"
+    exit 1
+    Task 1 of 1 failed: one.txt
+
+    - scope: 8 paths are not within the task, the first: space is outside what this
+      task may touch
+
+    What does not hold
+    - scope: 8 paths are not within the task, the first: space is outside what this
+      task may touch
+         space  is outside what this task may touch
+        * is outside what this task may touch
+        :colon is outside what this task may touch
+        return
+         is outside what this task may touch
+        src/back\slash is outside what this task may touch
+        src/quote"quote is outside what this task may touch
+        src/tab    tab is outside what this task may touch
+        été is outside what this task may touch
+
+    Created: + space
+             + *
+             + :colon
+             + return
+             + src/back\slash
+             + src/one.txt
+             + src/quote"quote
+             + src/tab tab
+             + été
+    Lines:   1
+    Spent:   <time>
+    Kept on: pertask/wiz/kept/1-one-1
+    "#);
     let names = [
         ("src/tab\ttab", "t"),
         ("src/quote\"quote", "q"),
@@ -393,7 +735,25 @@ fn it_uses_names_that_are_no_text() {
            echo i > "src/$(printf 'in\377valid')"; mkdir "$(printf 'in\376valid')"
            echo i > "$(printf 'in\376valid/x')"; complete"#,
     );
-    insta::assert_snapshot!(site.short(&out), @"");
+    insta::assert_snapshot!(site.short(&out), @r"
+    exit 1
+    Task 1 of 1 failed: one.txt
+
+    - scope: 3 paths are not within the task, the first: in�valid/ has a name that
+      git cannot keep, or no plain UTF-8
+
+    What does not hold
+    - scope: 3 paths are not within the task, the first: in�valid/ has a name that
+      git cannot keep, or no plain UTF-8
+        in�valid/ has a name that git cannot keep, or no plain UTF-8
+        src/in�valid has a name that git cannot keep, or no plain UTF-8
+        src/new\nline has a name that git cannot keep, or no plain UTF-8
+
+    Created: + src/one.txt
+    Lines:   1
+    Spent:   <time>
+    Kept on: pertask/wiz/kept/1-one-1
+    ");
 }
 
 #[test]
@@ -404,7 +764,26 @@ fn it_makes_repositories_inside() {
          mkdir fake; echo 'gitdir: ../.git' > fake/.git; mkdir -p src/deep
          git init -q src/deep/er; complete",
     );
-    insta::assert_snapshot!(site.short(&out), @"");
+    insta::assert_snapshot!(site.short(&out), @r"
+    exit 1
+    Task 1 of 1 failed: one.txt
+
+    - scope: 4 paths are not within the task, the first: empty is a repository of
+      its own
+
+    What does not hold
+    - scope: 4 paths are not within the task, the first: empty is a repository of
+      its own
+        empty is a repository of its own
+        fake is a repository of its own
+        full is a repository of its own
+        src/deep/er is a repository of its own
+
+    Created: + src/one.txt
+    Lines:   1
+    Spent:   <time>
+    Kept on: pertask/wiz/kept/1-one-1
+    ");
     // What is left of it is not in the way of the next attempt.
     site.agent("mkdir -p src; echo x > src/one.txt; ls -A > $OUT/ls; complete");
     let out = site.pertask(&["retry"]);
@@ -420,7 +799,25 @@ fn it_adds_a_submodule() {
          git -c protocol.file.allow=always submodule --quiet add ./other sub || exit 3
          rm -rf other; complete",
     );
-    insta::assert_snapshot!(site.short(&out), @"");
+    insta::assert_snapshot!(site.short(&out), @r"
+    exit 1
+    Task 1 of 1 failed: one.txt
+
+    - scope: 2 paths are not within the task, the first: .gitmodules is protected:
+      no agent may change it
+
+    What does not hold
+    - scope: 2 paths are not within the task, the first: .gitmodules is protected:
+      no agent may change it
+        .gitmodules is protected: no agent may change it
+        sub is a repository of its own
+
+    Created: + .gitmodules
+             + src/one.txt
+    Lines:   1
+    Spent:   <time>
+    Kept on: pertask/wiz/kept/1-one-1
+    ");
 }
 
 #[test]
@@ -445,7 +842,20 @@ fn it_fills_a_submodule_of_the_base_with_traps() {
         },
     );
     nothing_executed(&site);
-    insta::assert_snapshot!(site.short(&out), @"");
+    insta::assert_snapshot!(site.short(&out), @r"
+    exit 0
+    Task 1 of 1 complete: one.txt
+
+    Created: + src/one.txt
+    Lines:   1
+    Build:   SUCCESS
+    Rules:   none to check
+    Spent:   <time>
+    Branch:  pertask/wiz/1-one at <id>
+
+    Waiting for:
+    - a review of task 1 of 1, one (one): read it with `git pertask show wiz one`, then `git pertask approve wiz one` or `git pertask revise wiz one -m …`
+    ");
 }
 
 #[test]
@@ -454,19 +864,76 @@ fn it_makes_pipes() {
         "mkdir src; mkfifo src/pipe; mkfifo pipe; rm README.md; mkfifo README.md
          mkfifo src/one.txt; complete",
     );
-    insta::assert_snapshot!(site.short(&out), @"");
+    insta::assert_snapshot!(site.short(&out), @r"
+    exit 1
+    Task 1 of 1 failed: one.txt
+
+    - files: src/one.txt is not there
+    - scope: 3 paths are not within the task, the first: README.md is neither a file
+      nor a folder nor a link
+
+    What does not hold
+    - files: src/one.txt is not there
+    - scope: 3 paths are not within the task, the first: README.md is neither a file
+      nor a folder nor a link
+        src/one.txt is not there
+
+    Spent:   <time>
+    ");
 }
 
 #[test]
 fn it_deletes_everything() {
     let (site, out) = one("rm -rf ./* .[!.]*; complete");
-    insta::assert_snapshot!(site.short(&out), @"");
+    insta::assert_snapshot!(site.short(&out), @r"
+    exit 1
+    Task 1 of 1 failed: one.txt
+
+    - files: src/one.txt is not there
+    - scope: 3 paths are not within the task, the first: .pertask/config.toml is
+      protected: no agent may change it
+
+    What does not hold
+    - files: src/one.txt is not there
+    - scope: 3 paths are not within the task, the first: .pertask/config.toml is
+      protected: no agent may change it
+        src/one.txt is not there
+
+    Created: - .pertask/config.toml
+             - .pertask/wiz/plan.toml
+             - README.md
+             (+ created, ~ modified, - deleted)
+    Lines:   none
+    Spent:   <time>
+    Kept on: pertask/wiz/kept/1-one-1
+    ");
 }
 
 #[test]
 fn it_deletes_even_the_folder_it_is_in() {
     let (site, out) = one("rm -rf \"$PWD\"; complete");
-    insta::assert_snapshot!(site.short(&out), @"");
+    insta::assert_snapshot!(site.short(&out), @r"
+    exit 1
+    Task 1 of 1 failed: one.txt
+
+    - files: src/one.txt is not there
+    - scope: 3 paths are not within the task, the first: .pertask/config.toml is
+      protected: no agent may change it
+
+    What does not hold
+    - files: src/one.txt is not there
+    - scope: 3 paths are not within the task, the first: .pertask/config.toml is
+      protected: no agent may change it
+        src/one.txt is not there
+
+    Created: - .pertask/config.toml
+             - .pertask/wiz/plan.toml
+             - README.md
+             (+ created, ~ modified, - deleted)
+    Lines:   none
+    Spent:   <time>
+    Kept on: pertask/wiz/kept/1-one-1
+    ");
     site.agent("mkdir src; echo x > src/one.txt; complete");
     let out = site.pertask(&["retry", "--fresh"]);
     assert_eq!(out.code, 0, "{}", out.all());
@@ -497,7 +964,12 @@ fn it_makes_thousands_of_files() {
         out.stdout.len()
     );
     let said: Vec<&str> = out.stdout.lines().take(3).collect();
-    insta::assert_snapshot!(site.plain(&format!("exit {}\n{}", out.code, said.join("\n"))), @"");
+    insta::assert_snapshot!(site.plain(&format!("exit {}\n{}", out.code, said.join("\n"))), @r"
+    exit 1
+    Task 1 of 1 failed: one.txt
+
+    - scope: 5000 paths are not within the task, the first: many/1 is outside what
+    ");
 }
 
 #[test]
@@ -524,7 +996,16 @@ fn it_puts_strange_things_into_its_output_folder() {
     let ledger = "refs/pertask/runs/wiz";
     let folder = "attempts/1-one/1";
     let names = site.git(&["ls-tree", "-r", "--name-only", ledger, folder]);
-    insta::assert_snapshot!(names, @"");
+    insta::assert_snapshot!(names, @r#"
+    attempts/1-one/1/handoff.json
+    attempts/1-one/1/order.json
+    attempts/1-one/1/output-left-out.txt
+    attempts/1-one/1/output/handoff.json
+    "attempts/1-one/1/output/new\nline"
+    attempts/1-one/1/output/notes.md
+    attempts/1-one/1/prompt.md
+    attempts/1-one/1/result.json
+    "#);
 }
 
 #[test]
@@ -568,7 +1049,18 @@ fn the_compiler_is_not_installed() {
     let out = site.pertask(&["start", "wiz"]);
     assert_eq!(site.out("asked"), "");
     let text = out.all().replace(&std::env::var("PATH").unwrap(), "<path>");
-    insta::assert_snapshot!(site.plain(&text), @"");
+    insta::assert_snapshot!(site.plain(&text), @r"
+    exit 1
+    --- stdout
+    Waiting for:
+    - a base that builds: `no-such-compiler build` fails on main at <id>; if this machine lacks something, install it and `git pertask continue wiz`; if the code is broken, mend it on main, then `git pertask abort wiz` and `git pertask start wiz`
+    --- stderr
+    Run wiz: 1 task in batch mode (1-3 implementation tasks: 1), from <id>
+    note: agents and checks run unconfined (this version cannot confine them yet): they can read and change whatever you can, beyond their workspace
+    Building the base, so that old breakage is not blamed on an agent
+      FAILED no-such-compiler build (<time>): there is no program `no-such-compiler` on the PATH (<path>)
+    The base does not build: no-such-compiler build
+    ");
 }
 
 #[test]
@@ -582,7 +1074,18 @@ fn the_base_does_not_build() {
     site.plan(&plan, "", "");
     let out = site.pertask(&["start", "wiz"]);
     assert_eq!(site.out("asked"), "");
-    insta::assert_snapshot!(site.plain(&out.all()), @"");
+    insta::assert_snapshot!(site.plain(&out.all()), @r"
+    exit 1
+    --- stdout
+    Waiting for:
+    - a base that builds: `sh -c 'echo broken; exit 3'` fails on main at <id>; if this machine lacks something, install it and `git pertask continue wiz`; if the code is broken, mend it on main, then `git pertask abort wiz` and `git pertask start wiz`
+    --- stderr
+    Run wiz: 1 task in batch mode (1-3 implementation tasks: 1), from <id>
+    note: agents and checks run unconfined (this version cannot confine them yet): they can read and change whatever you can, beyond their workspace
+    Building the base, so that old breakage is not blamed on an agent
+      FAILED sh -c 'echo broken; exit 3' (<time>): ended with exit status 3
+    The base does not build: sh -c 'echo broken; exit 3'
+    ");
     let again = site.pertask(&["continue"]);
     assert_eq!(again.code, 1);
 }
@@ -606,7 +1109,22 @@ fn checked(check: &str, timeout: &str) -> (Site, Output) {
 #[test]
 fn a_check_hangs() {
     let (site, out) = checked("echo begun; sleep 300 & sleep 300", "1s");
-    insta::assert_snapshot!(site.short(&out), @"");
+    insta::assert_snapshot!(site.short(&out), @r"
+    exit 1
+    Task 1 of 1 failed: one.txt
+
+    - sh check.sh: did not end within <time>
+    - the build names no file of any task, so this task is attempted again
+
+    What does not hold
+    - sh check.sh: did not end within <time>
+        begun
+
+    Created: + src/one.txt
+    Lines:   1
+    Spent:   <time>
+    Kept on: pertask/wiz/kept/1-one-1
+    ");
 }
 
 #[test]
@@ -652,7 +1170,53 @@ fn failing_attempts_reach_their_limit_and_each_is_told_what_was_wrong() {
     );
     site.plan(PLAN, "", "[limits]\nattempts = 3\n");
     let out = site.pertask(&["start", "wiz", "--mode", "per-task"]);
-    insta::assert_snapshot!(site.plain(&out.all()), @"");
+    insta::assert_snapshot!(site.plain(&out.all()), @r"
+    exit 1
+    --- stdout
+    Task 1 of 1 failed: one.txt
+
+    - scope: 2 paths are not within the task, the first: README.md is outside what
+      this task may touch
+
+    What does not hold
+    - scope: 2 paths are not within the task, the first: README.md is outside what
+      this task may touch
+        README.md is outside what this task may touch
+        stray is outside what this task may touch
+
+    Created: - README.md
+             + src/one.txt
+             + stray
+             (+ created, ~ modified, - deleted)
+    Lines:   3
+    Spent:   <time> (3 attempts: <time>)
+    Kept on: pertask/wiz/kept/1-one-3
+
+    Next
+      git pertask retry wiz one          try again, from where it stopped
+      git pertask retry --fresh wiz one  try again, from the run branch
+      git pertask revise wiz one -m …    say what to do differently, and try again
+      git pertask skip wiz one -m …      leave it out, saying why
+      git pertask abort wiz              end the run; every branch is kept
+
+    Waiting for:
+    - a decision on task 1 of 1, one (one), which failed (scope: 2 paths are not within the task, the first: README.md is outside what this task may touch): `git pertask retry wiz one`, `git pertask revise wiz one -m …` or `git pertask skip wiz one -m …`
+    --- stderr
+    Run wiz: 1 task in per-task mode (asked for with --mode), from <id>
+    note: agents and checks run unconfined (this version cannot confine them yet): they can read and change whatever you can, beyond their workspace
+    Building the base, so that old breakage is not blamed on an agent
+      ok test -e README.md (<time>)
+    The base builds
+    Task 1 of 1, one (one): attempt 1 begins
+    Task 1 of 1, one (one): attempt 1 fails, another follows: scope: 2 paths are not within the task, the first: README.md is outside what this task may touch
+      its work is kept on pertask/wiz/kept/1-one-1
+    Task 1 of 1, one (one): attempt 2 begins
+    Task 1 of 1, one (one): attempt 2 fails, another follows: scope: 2 paths are not within the task, the first: README.md is outside what this task may touch
+      its work is kept on pertask/wiz/kept/1-one-2
+    Task 1 of 1, one (one): attempt 3 begins
+    Task 1 of 1, one (one): attempt 3 fails: scope: 2 paths are not within the task, the first: README.md is outside what this task may touch
+      its work is kept on pertask/wiz/kept/1-one-3
+    ");
     assert_eq!(site.out("asked"), "one-1\none-2\none-3\n");
     // What the task may not touch is put back for the next attempt, its own work is not.
     assert!(!site.path("out/stray-was-there").exists());

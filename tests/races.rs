@@ -160,7 +160,13 @@ fn a_second_terminal_is_told_and_can_look_and_decide() {
     assert_eq!(site.status()["state"], "running");
     let out = site.pertask(&["continue"]);
     let text = out.all().replace(&run.pid().to_string(), "<pid>");
-    insta::assert_snapshot!(site.plain(&text), @"");
+    insta::assert_snapshot!(site.plain(&text), @r"
+    exit 75
+    --- stdout
+
+    --- stderr
+    git-pertask: process <pid> is already working on run wiz; `git pertask status wiz` shows what it does
+    ");
     // What the other decides is taken up by the one that runs.
     let out = site.pertask(&["approve", "wiz", "a"]);
     assert_eq!(out.code, 0, "{}", out.all());

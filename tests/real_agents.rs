@@ -30,7 +30,11 @@ fn model() -> Model {
     Model::start(|request| {
         let second = request.prompt.contains(": task 2 of 2, ");
         let file = if second { "second" } else { "first" };
-        let text = if !second && !request.prompt.contains("it is bad") { "bad" } else { "good" };
+        let text = if !second && !request.prompt.contains("it is bad") {
+            "bad"
+        } else {
+            "good"
+        };
         match request.results {
             0 => Turn::Shell(format!("echo {text} > {file}.txt")),
             _ => Turn::Say("Done.\n```json\n{\"status\": \"complete\"}\n```".into()),
@@ -47,7 +51,10 @@ fn site(model: &Model, agent: &str) -> Site {
     site.set("ANTHROPIC_BASE_URL", &model.url());
     site.set("ANTHROPIC_API_KEY", "sk-not-a-real-key");
     site.set("STUB_KEY", "sk-not-a-real-key");
-    site.write("check.sh", "! grep -s bad first.txt || { echo it is bad; exit 1; }\n");
+    site.write(
+        "check.sh",
+        "! grep -s bad first.txt || { echo it is bad; exit 1; }\n",
+    );
     site.write(".pertask/wiz/plan.toml", PLAN);
     site.write(".pertask/config.toml", agent);
     site.commit("Add the plan");
@@ -59,14 +66,21 @@ fn whole_run(site: &Site) {
     let out = site.pertask(&["start", "wiz", "--mode", "per-task"]);
     assert_eq!(out.code, 0, "{}", out.all());
     assert_eq!(site.task("first"), "review", "{}", out.all());
-    assert!(out.stderr.contains("attempt 1 fails, another follows"), "{}", out.all());
+    assert!(
+        out.stderr.contains("attempt 1 fails, another follows"),
+        "{}",
+        out.all()
+    );
     for _ in 0..2 {
         let out = site.pertask(&["approve"]);
         assert_eq!(out.code, 0, "{}", out.all());
     }
     assert_eq!(site.status()["state"], "complete");
     for file in ["first", "second"] {
-        assert_eq!(site.git(&["show", &format!("pertask/wiz/main:{file}.txt")]), "good");
+        assert_eq!(
+            site.git(&["show", &format!("pertask/wiz/main:{file}.txt")]),
+            "good"
+        );
     }
     assert_eq!(site.users_own(), before);
     assert_eq!(site.processes(), Vec::<String>::new());
