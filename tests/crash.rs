@@ -11,6 +11,7 @@
 mod site;
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::sync::Mutex;
@@ -107,14 +108,13 @@ fn history(repo: &git2::Repository, head: git2::Oid) -> Vec<String> {
 
 /// Names and contents of a tree. The log says when things happened.
 fn tree(repo: &git2::Repository, tree: &git2::Tree<'_>) -> String {
-    use std::fmt::Write as _;
     let mut text = String::new();
     tree.walk(git2::TreeWalkMode::PreOrder, |folder, entry| {
         if let Some(git2::ObjectType::Blob) = entry.kind() {
             let blob = repo.find_blob(entry.id()).unwrap();
             let content = String::from_utf8_lossy(blob.content()).into_owned();
-            let (name, content) = (entry.name().unwrap(), no_numbers(&content));
-            let _ = write!(text, "{folder}{name} {content:?} ");
+            let name = entry.name().unwrap();
+            let _ = write!(text, "{folder}{name} {:?} ", no_numbers(&content));
         }
         git2::TreeWalkResult::Ok
     })
@@ -205,8 +205,7 @@ struct Point {
 }
 
 /// Kills at that point, carries on, and says what is not as it should be.
-fn trial(before: &Site, expected: &[Rest], point: &Point) -> Result<(), String> {
-    let site = before.copied(&copy);
+fn trial(site: &Site, expected: &[Rest], point: &Point) -> Result<(), String> {
     let when = if point.after { "after" } else { "before" };
     let crash = format!("{when}:{}", point.effect);
     let command = COMMANDS[point.command];
@@ -219,7 +218,7 @@ fn trial(before: &Site, expected: &[Rest], point: &Point) -> Result<(), String> 
     let started = !site.git(&["for-each-ref", "refs/pertask"]).is_empty();
     let recorded = match point.command {
         0 => started,
-        command => is_recorded(&site, command),
+        command => is_recorded(site, command),
     };
     let next: &[&str] = if recorded {
         &["continue", "wiz"]
@@ -231,7 +230,7 @@ fn trial(before: &Site, expected: &[Rest], point: &Point) -> Result<(), String> 
     if out.code != 0 && !ended_already {
         return Err(format!("{next:?}: {}", out.all()));
     }
-    let mut rest = Rest::of(&site);
+    let mut rest = Rest::of(site);
     let mut wanted = &expected[point.command];
     if !point.after && point.name == "note the agent's answer" {
         // Nobody had noted what it answered, so it is asked again; a forward merge asks nobody.
@@ -249,7 +248,7 @@ fn trial(before: &Site, expected: &[Rest], point: &Point) -> Result<(), String> 
             }
         }
         let asked = rest.asked.clone();
-        rest = Rest::of(&site);
+        rest = Rest::of(site);
         wanted = &expected[COMMANDS.len() - 1];
         if asked.lines().count() != rest.asked.lines().count() {
             rest.asked = without_double(&rest.asked);
@@ -340,8 +339,8 @@ fn killed_at_any_effect_it_comes_to_the_same_end() {
                     let Some(point) = todo.lock().unwrap().pop() else {
                         return;
                     };
-                    let before = stages[point.command].lock().unwrap().copied(&copy);
-                    if let Err(what) = trial(&before, &expected, &point) {
+                    let site = stages[point.command].lock().unwrap().copied(&copy);
+                    if let Err(what) = trial(&site, &expected, &point) {
                         wrong.lock().unwrap().push(format!("{point:?}\n{what}"));
                     }
                 }
