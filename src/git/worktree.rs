@@ -7,17 +7,20 @@
 //! - the user's object database, into which the judge writes blobs and trees (never refs).
 //!
 //! Moving to another tree writes only what differs. Looking for changes is one pass over the tree:
-//! modified and deleted files from `git diff-files`, everything else from `git ls-files --others`,
+//! modified and deleted files from `git diff`, everything else from `git ls-files --others`,
 //! side by side. The index is not written by that pass, so a crash leaves nothing half-done: the
 //! judge's note of the tree it is at is removed before anything runs in the tree, and without that
 //! note the next [`Worktree::move_to`] starts from a full reset.
 
-use std::fmt::Write as _;
+mod look;
+#[cfg(test)]
+mod tests;
+
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::objects::{GITLINK, SYMLINK};
+use super::objects::GITLINK;
 use super::{Entry, GitError, Repo, Result, cli::Git};
 use crate::effect;
 
@@ -52,9 +55,6 @@ pub enum Oddity {
     /// A pipe, a socket or a device.
     Special(String),
 }
-
-/// A path with its new mode and object, or with nothing when it is gone.
-type Edit = (String, Option<(u32, String)>);
 
 /// Above this many differing paths a move is left to git as a whole.
 const MANY: usize = 500;
@@ -382,184 +382,6 @@ impl Worktree {
         self.forget_disk()
     }
 
-    fn look(&self, repo: &Repo, index: &str) -> Result<Scan> {
-        let (changed, others) = std::thread::scope(|scope| {
-            let others = scope.spawn(|| {
-                self.git()
-                    .args(["ls-files", "-z", "--others", "--directory"])
-                    .output()
-            });
-            let changed = self
-                .git()
-                .args([
-                    "diff-files",
-                    "-z",
-                    "--name-status",
-                    // Anything more would run git inside of one, with the configuration that the
-                    // agent wrote there.
-                    "--ignore-submodules=dirty",
-                ])
-                .output();
-            (changed, others.join())
-        });
-        let others = others.unwrap_or_else(|_| Ok(Vec::new()))?;
-        let mut odd = Vec::new();
-        let mut present = Vec::new();
-        let mut edits: Vec<(String, Option<(u32, String)>)> = Vec::new();
-        // Status and path by turns. A file behind a link that replaced its folder counts as deleted:
-        // git says so, and a look at the path here would follow the link.
-        let mut fields = names(&changed?, &mut odd).into_iter();
-        while let (Some(status), Some(path)) = (fields.next(), fields.next()) {
-            if status.starts_with('D') {
-                edits.push((path, None));
-            } else if self.tree.join(&path).join(".git").exists() {
-                odd.push(Oddity::NestedRepository(path));
-            } else {
-                present.push(path);
-            }
-        }
-        for path in self.submodules(repo, index)? {
-            let inside = fs::read_dir(self.tree.join(&path));
-            if inside.is_ok_and(|mut entries| entries.next().is_some()) {
-                odd.push(Oddity::NestedRepository(path));
-            }
-        }
-        let (others, mut ignored) = self.split_ignored(names(&others, &mut odd))?;
-        for path in others {
-            self.walk(&path, &mut present, &mut odd);
-        }
-        // A folder may hold both: what is wanted and what is ignored.
-        let (kept, more) = self.split_ignored(present)?;
-        ignored.extend(more);
-        edits.extend(self.hash(repo, &kept, &mut odd)?);
-        odd.sort();
-        odd.dedup();
-        Ok(Scan {
-            tree: repo.with_entries(Some(index), &edits)?,
-            ignored,
-            odd,
-        })
-    }
-
-    /// Folders of the base's submodules, which git looks into for nobody. They are empty here.
-    fn submodules(&self, repo: &Repo, tree: &str) -> Result<Vec<String>> {
-        // A look at one path instead of at the whole index, where there are none.
-        if repo.entry(tree, ".gitmodules")?.is_none() {
-            return Ok(Vec::new());
-        }
-        let out = self.git().args(["ls-files", "-z", "--stage"]).output()?;
-        let entries = names(&out, &mut Vec::new()).into_iter();
-        Ok(entries
-            .filter(|entry| entry.starts_with("160000 "))
-            .filter_map(|entry| Some(entry.split_once('\t')?.1.to_owned()))
-            .collect())
-    }
-
-    /// Which of these untracked paths git ignores. Tracked ones never are.
-    fn split_ignored(&self, paths: Vec<String>) -> Result<(Vec<String>, Vec<String>)> {
-        if paths.is_empty() {
-            return Ok((paths, Vec::new()));
-        }
-        let input = paths.join("\0").into_bytes();
-        let (status, out) = self
-            .git()
-            .args(["check-ignore", "-z", "--stdin"])
-            .stdin(input)
-            .status()?;
-        if status != 0 && status != 1 {
-            return Ok((paths, Vec::new()));
-        }
-        let ignored: std::collections::HashSet<String> =
-            names(&out, &mut Vec::new()).into_iter().collect();
-        Ok(paths.into_iter().partition(|p| !ignored.contains(p)))
-    }
-
-    fn walk(&self, path: &str, found: &mut Vec<String>, odd: &mut Vec<Oddity>) {
-        let path = path.trim_end_matches('/');
-        let full = self.tree.join(path);
-        let Ok(meta) = full.symlink_metadata() else {
-            return;
-        };
-        if !meta.is_dir() {
-            if meta.is_file() || meta.is_symlink() {
-                found.push(path.to_owned());
-            } else {
-                odd.push(Oddity::Special(path.to_owned()));
-            }
-            return;
-        }
-        if full.join(".git").symlink_metadata().is_ok() {
-            odd.push(Oddity::NestedRepository(path.to_owned()));
-            return;
-        }
-        let Ok(entries) = fs::read_dir(&full) else {
-            odd.push(Oddity::Unreadable(path.to_owned()));
-            return;
-        };
-        for entry in entries.flatten() {
-            let name = entry.file_name();
-            if let Some(name) = name.to_str() {
-                self.walk(&format!("{path}/{name}"), found, odd);
-            } else {
-                let name = format!("{path}/{}", name.to_string_lossy());
-                odd.push(Oddity::BadName(name));
-            }
-        }
-    }
-
-    /// Writes the files as blobs, filters applied, and says where they belong.
-    fn hash(&self, repo: &Repo, paths: &[String], odd: &mut Vec<Oddity>) -> Result<Vec<Edit>> {
-        let mut edits = Vec::with_capacity(paths.len());
-        let mut regular = Vec::new();
-        for path in paths {
-            let full = self.tree.join(path);
-            let Ok(meta) = full.symlink_metadata() else {
-                continue;
-            };
-            if meta.is_symlink() {
-                let target =
-                    fs::read_link(&full).map_err(GitError::io(format!("reading {path}")))?;
-                let blob = repo.write_blob(target.as_os_str().as_encoded_bytes())?;
-                edits.push((path.clone(), Some((SYMLINK, blob))));
-            } else if !meta.is_file() {
-                // Opening a pipe would wait for somebody to write into it.
-                odd.push(Oddity::Special(path.clone()));
-            } else if fs::File::open(&full).is_err() {
-                odd.push(Oddity::Unreadable(path.clone()));
-            } else if path.contains('\n') || !repo.may_be_named(path)? {
-                odd.push(Oddity::BadName(path.escape_debug().to_string()));
-            } else {
-                regular.push((
-                    path,
-                    if is_executable(&meta) {
-                        0o100_755
-                    } else {
-                        0o100_644
-                    },
-                ));
-            }
-        }
-        if !regular.is_empty() {
-            let input = regular
-                .iter()
-                .flat_map(|(p, _)| format!("{}\n", quoted(p)).into_bytes())
-                .collect();
-            let out = self
-                .git()
-                .args(["hash-object", "-w", "--stdin-paths"])
-                .stdin(input)
-                .output()?;
-            let oids = String::from_utf8_lossy(&out)
-                .lines()
-                .map(str::to_owned)
-                .collect::<Vec<_>>();
-            for ((path, mode), oid) in regular.into_iter().zip(oids) {
-                edits.push((path.clone(), Some((mode, oid))));
-            }
-        }
-        Ok(edits)
-    }
-
     fn agent_repository_away(&self) -> Result<()> {
         remove_any(&self.tree.join(".git"))
     }
@@ -644,41 +466,6 @@ fn cone(dirs: &[String]) -> String {
     lines.join("\n") + "\n"
 }
 
-/// A path as a line that git reads as this very path: it takes a line that begins with a quote for
-/// one written in C's manner, which could name any file of the machine, and drops a carriage return
-/// at the end of any other.
-fn quoted(path: &str) -> String {
-    let mut line = String::from("\"");
-    for c in path.chars() {
-        match c {
-            '"' | '\\' => {
-                line.push('\\');
-                line.push(c);
-            }
-            c if c.is_ascii_control() => {
-                let _ = write!(line, "\\{:03o}", u32::from(c));
-            }
-            c => line.push(c),
-        }
-    }
-    line.push('"');
-    line
-}
-
-fn names(bytes: &[u8], odd: &mut Vec<Oddity>) -> Vec<String> {
-    bytes
-        .split(|b| *b == 0)
-        .filter(|n| !n.is_empty())
-        .filter_map(|name| {
-            if let Ok(name) = std::str::from_utf8(name) {
-                return Some(name.to_owned());
-            }
-            odd.push(Oddity::BadName(String::from_utf8_lossy(name).into_owned()));
-            None
-        })
-        .collect()
-}
-
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     fs::write(path, bytes).map_err(GitError::io(format!("writing {}", path.display())))
 }
@@ -730,14 +517,3 @@ fn open_up(path: &Path, meta: &fs::Metadata) {
 
 #[cfg(not(unix))]
 fn open_up(_: &Path, _: &fs::Metadata) {}
-
-#[cfg(unix)]
-fn is_executable(meta: &fs::Metadata) -> bool {
-    use std::os::unix::fs::PermissionsExt as _;
-    meta.permissions().mode() & 0o100 != 0
-}
-
-#[cfg(not(unix))]
-fn is_executable(_: &fs::Metadata) -> bool {
-    false
-}
