@@ -347,6 +347,7 @@ fn a_batch_is_one_agent_one_branch_one_review() {
         .pertask/wiz/implementation-log.md
     [x] All files created per file-placement.md: 3 of 3 files there
     [x] Handler registered: the plan asks for none
+    [x] P0 requirements hold: the plan names no P0 rule
     [x] Final build succeeds: the plan names no build
     ");
 }

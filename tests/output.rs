@@ -138,7 +138,7 @@ fn status_for_programs() {
     keeps_the_contract(&status);
     assert_eq!(status["state"], "complete");
     assert_eq!(status["waiting_for"], serde_json::json!([]));
-    assert_eq!(status["gate"].as_array().map(Vec::len), Some(9));
+    assert_eq!(status["gate"].as_array().map(Vec::len), Some(10));
     s.pertask(["start", "wiz"]).code(0);
     s.pertask(["abort"]).code(0);
     let status = s.status("wiz-2");

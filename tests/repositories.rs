@@ -282,6 +282,7 @@ fn a_detached_head_is_a_base_like_any_other() {
         .pertask/wiz/implementation-log.md
     [x] All files created per file-placement.md: 2 of 2 files there
     [x] Handler registered: the plan asks for none
+    [x] P0 requirements hold: the plan names no P0 rule
     [x] Final build succeeds: test -d .pertask
     ");
 }
