@@ -75,7 +75,7 @@ fn a_newer_state_is_refused() {
     site.pertask(["start", "wiz"]).code(0);
     let name = "refs/pertask/runs/wiz";
     let state = site.git(["show", &format!("{name}:state.json")]);
-    let newer_state = state.replacen("\"schema\": 1", "\"schema\": 99", 1);
+    let newer_state = state.replacen("\"schema\":1,", "\"schema\":99,", 1);
     assert_ne!(state, newer_state);
     site.write("newer.json", &newer_state);
     let blob = site.git(["hash-object", "-w", "newer.json"]);

@@ -97,6 +97,12 @@ pub struct Step {
     pub detail: String,
 }
 
+/// All that is read of a state whose shape is not known.
+#[derive(serde::Deserialize)]
+struct Version {
+    schema: u64,
+}
+
 /// Files that a transition adds to the ledger's tree.
 pub type Files = Vec<(String, Vec<u8>)>;
 
@@ -152,11 +158,6 @@ impl<'r> Ledger<'r> {
     /// # Errors
     /// As [`Ledger::read`].
     pub fn at(&self, commit: String) -> Result<Snapshot> {
-        // Read first: a newer state need not have the shape we know.
-        #[derive(serde::Deserialize)]
-        struct Version {
-            schema: u64,
-        }
         let bytes = self.required(&commit, STATE)?;
         let damaged = |why: String| LedgerError::Damaged {
             run: self.run.clone(),
@@ -164,17 +165,20 @@ impl<'r> Ledger<'r> {
             commit: commit.clone(),
             why,
         };
-        let version: Version =
-            serde_json::from_slice(&bytes).map_err(|e| damaged(e.to_string()))?;
-        if version.schema > u64::from(state::SCHEMA) {
-            return Err(LedgerError::Newer {
-                run: self.run.clone(),
-                found: version.schema,
-                known: state::SCHEMA,
-            });
+        let newer = |found: u64| LedgerError::Newer {
+            run: self.run.clone(),
+            found,
+            known: state::SCHEMA,
+        };
+        match serde_json::from_slice::<State>(&bytes) {
+            Ok(state) if state.schema > state::SCHEMA => Err(newer(state.schema.into())),
+            Ok(state) => Ok(Snapshot { commit, state }),
+            // A newer state need not have the shape we know.
+            Err(e) => match serde_json::from_slice::<Version>(&bytes) {
+                Ok(v) if v.schema > u64::from(state::SCHEMA) => Err(newer(v.schema)),
+                _ => Err(damaged(e.to_string())),
+            },
         }
-        let state = serde_json::from_slice(&bytes).map_err(|e| damaged(e.to_string()))?;
-        Ok(Snapshot { commit, state })
     }
 
     fn required(&self, commit: &str, path: &str) -> Result<Vec<u8>> {
@@ -291,13 +295,13 @@ impl<'r> Ledger<'r> {
     fn write(
         &self,
         from: Option<&str>,
-        state: State,
+        mut state: State,
         message: &str,
         mut files: Files,
         by: &Person,
         at: Timestamp,
     ) -> Result<Snapshot> {
-        files.push((STATE.to_owned(), to_json(&state)));
+        files.push((STATE.to_owned(), state_json(&mut state)));
         let edits: Vec<_> = files
             .into_iter()
             .map(|(path, bytes)| (path, Some(bytes)))
@@ -343,6 +347,25 @@ impl<'r> Ledger<'r> {
     }
 }
 
+/// The state as the ledger stores it: JSON with a line for each item, so that `git diff` reads well
+/// and a thousand tasks are still small.
+pub fn state_json(state: &mut State) -> Vec<u8> {
+    let items = std::mem::take(&mut state.items);
+    // As with `to_json`: this cannot fail, and if it did, the reader would refuse what comes of it.
+    let frame = serde_json::to_string(&state).unwrap_or_default();
+    let mut lines = String::from("\"items\":[");
+    for (item, n) in items.iter().zip(0..) {
+        lines.push_str(if n == 0 { "\n" } else { ",\n" });
+        lines.push_str(&serde_json::to_string(item).unwrap_or_default());
+    }
+    lines.push_str("\n]");
+    state.items = items;
+    // Inside a string the quotes would be escaped, so only the field itself is found.
+    let mut text = frame.replacen("\"items\":[]", &lines, 1);
+    text.push('\n');
+    text.into_bytes()
+}
+
 /// A value as the ledger stores it: JSON with line breaks, so that `git diff` reads well.
 #[must_use]
 pub fn to_json<T: Serialize>(value: &T) -> Vec<u8> {
@@ -351,4 +374,23 @@ pub fn to_json<T: Serialize>(value: &T) -> Vec<u8> {
     let mut bytes = serde_json::to_vec_pretty(value).unwrap_or_else(|_| b"{}".to_vec());
     bytes.push(b'\n');
     bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_is_written_item_by_item_and_read_as_it_was() {
+        let text = include_str!("../../tests/formats/state-1.json");
+        let mut state: State = serde_json::from_str(text).unwrap();
+        state.title = "\"items\":[]".to_owned();
+        let before = state.clone();
+        let written = state_json(&mut state);
+        assert_eq!(state, before);
+        let read: State = serde_json::from_slice(&written).unwrap();
+        assert_eq!(read, before);
+        let lines = String::from_utf8(written).unwrap().lines().count();
+        assert_eq!(lines, state.items.len() + 2);
+    }
 }

@@ -106,8 +106,10 @@ pub struct Item {
     /// Position in the run, from 1; part of the branch's name.
     pub position: u32,
     /// The tasks in it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tasks: Vec<TaskRef>,
     /// Keys of the items that must be merged or skipped first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub depends_on: Vec<String>,
     /// The highest risk among its tasks.
     pub risk: Risk,
@@ -116,22 +118,27 @@ pub struct Item {
     /// Where it stands.
     pub phase: Phase,
     /// Its branch, once an attempt passed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub branch: Option<Branch>,
     /// Every attempt so far, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attempts: Vec<Attempt>,
     /// Every review so far, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reviews: Vec<Review>,
     /// How it joined the run branch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merged: Option<Merged>,
     /// What the next attempt must hear: feedback, an answer, a conflict, what went wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pending: Option<Pending>,
     /// Number of the attempt from which the limit of automatic attempts counts.
     pub count_from: u32,
     /// Keys of reopened items that must be settled before its next attempt.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waits_for: Vec<String>,
     /// Its earlier rounds, oldest first; each was merged.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rounds: Vec<Round>,
 }
 
@@ -256,40 +263,55 @@ pub struct Attempt {
     /// What it came to.
     pub outcome: Outcome,
     /// One line each: why it failed, or the question.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<String>,
     /// How the agent's process ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit: Option<AgentExit>,
     /// The commit with its tree: on the task branch when it passed, on `kept` otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
     /// The tree the agent left, without the log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tree: Option<String>,
     /// Branch on which a failed attempt's work is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept: Option<String>,
     /// What it changed against its base.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<FileFact>,
     /// Functions and methods of the task's files.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub api: Vec<String>,
     /// Checks without their output, which is in the attempt's folder.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub checks: Vec<CheckSummary>,
     /// Skills the agent says it used.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub skills: Vec<String>,
     /// The agent's words for the reviewer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
     /// The name the agent gave itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent_says: Option<String>,
     /// Version the agent program reported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent_version: Option<String>,
     /// Model it reported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
     /// Cost it reported, in US dollars.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost_usd: Option<f64>,
     /// Tokens it reported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens: Option<u64>,
     /// sha256 of the prompt.
     pub prompt_sha256: String,
     /// Keys of the items whose files its build failed in, and which were reopened for it. Such an
     /// attempt does not count against the limit.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub blames: Vec<String>,
 }
 
