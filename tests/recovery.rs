@@ -648,3 +648,14 @@ fn in_batch_mode_violations_are_put_right_too() {
     s.pertask(["approve"]).code(0);
     assert_eq!(s.status("wiz")["state"], "complete");
 }
+
+#[test]
+fn no_task_may_take_the_name_of_the_validation() {
+    let s = sandbox(&RULES.replace("\"client\"", "\"p0\""), "", AGENT);
+    let out = s.pertask(["plan", "wiz"]).code(2);
+    assert!(
+        out.stderr.contains("a task cannot be called `p0`"),
+        "{}",
+        out.text()
+    );
+}
