@@ -3,7 +3,6 @@
 //! Needs the right to mount a small file system in a mount namespace of its own.
 
 #![expect(clippy::unwrap_used, reason = "a failing helper is a failing test")]
-#![expect(clippy::print_stderr, reason = "a skipped test says so")]
 
 #[path = "support/site.rs"]
 mod site;

@@ -2,6 +2,8 @@
 //! that version was new. A file here is never changed; a new version of a format gets a file of its
 //! own beside it.
 
+#![expect(clippy::unwrap_used, reason = "a failing helper is a failing test")]
+
 mod support;
 
 use git_pertask::plan::{Config, Plan};
