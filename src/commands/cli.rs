@@ -50,6 +50,8 @@ pub(super) enum Command {
     Abort(RunArgs),
     /// Read plan and configuration from the base again, for what has not started
     Amend(AmendArgs),
+    /// Judge what is there now by the P0 rules and the gate; changes nothing
+    Check(CheckArgs),
     /// Show a run's history from its ledger
     Log(RunArgs),
     /// Try it: a sample repository and a scripted agent in a fresh folder
@@ -69,6 +71,7 @@ impl Command {
             Self::Plan(_)
                 | Self::Status(_)
                 | Self::Show(_)
+                | Self::Check(_)
                 | Self::Log(_)
                 | Self::DemoAgent
                 | Self::Generate(_)
@@ -172,6 +175,31 @@ pub(super) struct StatusArgs {
     /// For programs
     #[arg(long)]
     pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CheckArgs {
+    /// Name of the run; may be left out when only one is unfinished
+    pub(super) run: Option<String>,
+    /// Judge the source files below this folder by the rules alone, without a run
+    #[arg(long, value_name = "DIR", conflicts_with = "run")]
+    pub(super) path: Option<PathBuf>,
+    /// How findings are printed
+    #[arg(long, value_enum, default_value_t = CheckFormat::Text)]
+    pub(super) format: CheckFormat,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum CheckFormat {
+    /// For people
+    #[default]
+    Text,
+    /// For programs
+    Json,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
+    /// Workflow commands, which GitHub turns into annotations
+    Github,
 }
 
 #[derive(Debug, Args)]

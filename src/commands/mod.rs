@@ -1,6 +1,7 @@
 //! The subcommands, one file each, and what they share: arguments, errors, exit codes.
 
 mod amend;
+mod check;
 mod cli;
 mod context;
 mod decide;
@@ -122,6 +123,7 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Note(args) => note::run(&args),
         Command::Abort(args) => decide::abort(&args),
         Command::Amend(args) => amend::run(&args),
+        Command::Check(args) => check::run(&args),
         Command::Log(args) => log::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::DemoAgent => demo::agent(),

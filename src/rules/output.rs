@@ -205,6 +205,12 @@ pub fn github(findings: &[Finding]) -> String {
     out
 }
 
+/// One of GitHub's `::error` lines that belongs to no file.
+#[must_use]
+pub fn github_error(title: &str, text: &str) -> String {
+    format!("::error title={}::{}\n", property(title), data(text))
+}
+
 fn data(text: &str) -> String {
     text.replace('%', "%25")
         .replace('\r', "%0D")
