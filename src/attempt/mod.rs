@@ -334,6 +334,9 @@ impl<'a> Judge<'a> {
             &self.tree,
             &self.order.scope,
         ));
+        let (repo, design) = (self.place.repo, &self.order.design);
+        self.checks
+            .extend(checks::design::run(repo, &self.tree, design, &self.files)?);
         Ok(())
     }
 

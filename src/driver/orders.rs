@@ -11,8 +11,8 @@ use crate::publish;
 use crate::rules::user::UserRule;
 use crate::run::P0;
 use crate::run::order::{
-    CheckCommand, CheckKind, FileRules, Order, OrderAgent, OrderKind, RuleFile, SCHEMA, Scope,
-    ScopeFile, Waived,
+    CheckCommand, CheckKind, Design, FileNames, FileRules, Order, OrderAgent, OrderKind, RuleFile,
+    SCHEMA, Scope, ScopeFile, Waived,
 };
 use crate::run::state::{Item, Pending, State};
 
@@ -135,6 +135,11 @@ impl Orders<'_> {
                     message: e.message.clone(),
                 })
                 .collect(),
+            design: if item.key == P0 {
+                design(self.plan, &self.plan.tasks.iter().collect::<Vec<_>>())
+            } else {
+                design(self.plan, &tasks)
+            },
             sparse: self.plan.sparse.clone(),
             sandbox: self.config.sandbox,
         })
@@ -341,6 +346,30 @@ fn scope_of(tasks: &[&Task]) -> Scope {
             .collect(),
         allow,
         requires: tasks.iter().flat_map(|t| t.requires.clone()).collect(),
+    }
+}
+
+/// What the documents promise about the tasks' files.
+fn design(plan: &Plan, tasks: &[&Task]) -> Design {
+    let about = |names: &dyn Fn(&Task) -> Vec<String>| -> Vec<FileNames> {
+        tasks
+            .iter()
+            .map(|task| FileNames {
+                path: task.file.clone(),
+                names: names(task),
+            })
+            .filter(|file| !file.names.is_empty())
+            .collect()
+    };
+    let file_of = |id: &String| plan.tasks.iter().find(|t| t.id == *id);
+    Design {
+        methods: about(&|task| task.api_methods.clone()),
+        uses: about(&|task| {
+            let files = task.depends_on.iter().filter_map(file_of);
+            files.map(|t| t.file.clone()).collect()
+        }),
+        registered: about(&|task| task.requires.clone()),
+        strict: plan.is_integration(),
     }
 }
 

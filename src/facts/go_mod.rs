@@ -24,9 +24,39 @@ pub fn go_version(go_mod: &str) -> Option<(u32, u32)> {
     })
 }
 
+/// The module path of a `go.mod`'s `module` directive
+/// (<https://go.dev/ref/mod#go-mod-file-module>).
+#[must_use]
+pub fn go_module(go_mod: &str) -> Option<String> {
+    go_mod.lines().find_map(|line| {
+        let line = line.split("//").next()?;
+        let mut words = line.split_whitespace();
+        if words.next()? != "module" {
+            return None;
+        }
+        let path = words.next()?.trim_matches(['"', '`']);
+        (!path.is_empty()).then(|| path.to_owned())
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn reads_the_module_path() {
+        let path = |text| go_module(text);
+        assert_eq!(
+            path("// x\nmodule example.com/a // b\n"),
+            Some("example.com/a".to_owned())
+        );
+        assert_eq!(
+            path("module \"example.com/a\"\n"),
+            Some("example.com/a".to_owned())
+        );
+        assert_eq!(path("modules x\n"), None);
+        assert_eq!(path("module\n"), None);
+    }
 
     #[test]
     fn reads_the_go_directive() {

@@ -11,5 +11,5 @@ mod names;
 pub mod syntax;
 
 pub use api::{ApiItem, ApiKind, api};
-pub use go_mod::go_version;
+pub use go_mod::{go_module, go_version};
 pub use names::{declared, names, uses};

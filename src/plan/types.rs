@@ -166,4 +166,12 @@ impl Plan {
         let task = self.tasks.iter().find(|t| t.id == key);
         task.map_or_else(|| self.title.clone(), |t| t.purpose.clone())
     }
+
+    /// Whether the tasks are those of the `integration` template, built in or a project's own: there
+    /// a dependency means that the code is used.
+    #[must_use]
+    pub fn is_integration(&self) -> bool {
+        let file = self.source.path.split(' ').next().unwrap_or_default();
+        self.source.kind == SourceKind::Template && file.ends_with("templates/integration.toml")
+    }
 }

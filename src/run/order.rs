@@ -54,6 +54,9 @@ pub struct Order {
     /// Findings that a person let pass.
     #[serde(default)]
     pub waived: Vec<Waived>,
+    /// What the plan's documents promise about the code.
+    #[serde(default)]
+    pub design: Design,
     /// Cone of the workspace.
     pub sparse: Vec<String>,
     /// Whether agent and checks are confined.
@@ -142,6 +145,28 @@ pub struct Waived {
     pub message: String,
 }
 
+/// What the plan's documents promise about the code, to be looked for in syntax trees.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Design {
+    /// API methods that each file must declare, as the documents write them.
+    pub methods: Vec<FileNames>,
+    /// Files that each file must use.
+    pub uses: Vec<FileNames>,
+    /// Globs of the files that must name what each file declares.
+    pub registered: Vec<FileNames>,
+    /// Whether an unused dependency fails the attempt; otherwise it is a remark.
+    pub strict: bool,
+}
+
+/// Names that concern one file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileNames {
+    /// Path from the root.
+    pub path: String,
+    /// Methods, paths or globs.
+    pub names: Vec<String>,
+}
+
 /// A file of the team's own rules.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RuleFile {
@@ -169,6 +194,8 @@ pub enum CheckKind {
     Rules,
     /// A drafted plan is one that can be started.
     Plan,
+    /// The code has what the plan's documents promise: methods, uses, registration.
+    Design,
 }
 
 /// What came of an attempt, as data. Nothing in it is the agent's word except `handoff`.

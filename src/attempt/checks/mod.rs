@@ -3,7 +3,9 @@
 pub mod commands;
 pub mod draft;
 pub mod faults;
+pub mod design;
 pub mod files;
+pub mod registered;
 pub mod rules;
 pub mod scope;
 
