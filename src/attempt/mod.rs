@@ -12,6 +12,7 @@ pub mod agent;
 pub mod checks;
 pub mod folder;
 pub mod process;
+pub mod sandbox;
 
 use std::ffi::OsString;
 use std::time::Duration;
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::effect;
 use crate::git::{Oddity, Repo, Scan, Worktree};
+use crate::plan::Sandbox;
 use crate::run::order::{
     AgentExit, AgentReport, AttemptResult, Change, CheckCommand, CheckKind, CheckOutcome, FileFact,
     Handoff, HandoffStatus, Order, OrderKind, SCHEMA, Verdict,
@@ -29,6 +31,7 @@ use crate::run::order::{
 use agent::Progress;
 use folder::Folder;
 use process::Cancel;
+use sandbox::Confinement;
 
 /// What an attempt needs beside the order.
 pub struct Place<'a> {
@@ -42,8 +45,8 @@ pub struct Place<'a> {
     pub claim: &'a str,
     /// The environment agents and checks get their share of.
     pub environment: Vec<(OsString, OsString)>,
-    /// Arguments before each command, which confine it; empty when not confined.
-    pub wrapper: Vec<String>,
+    /// What confines agent and checks.
+    pub confinement: Confinement,
 }
 
 /// What happens while an attempt runs, for people.
@@ -177,7 +180,7 @@ async fn ask(
         run: order.run.clone(),
         task: order.item.clone(),
         attempt: order.attempt,
-        wrapper: place.wrapper.clone(),
+        wrapper: place.confinement.agent.clone(),
         parent_env: place.environment.clone(),
     };
     effect::perform("ask the agent", || ());
@@ -292,7 +295,7 @@ impl<'a> Judge<'a> {
     /// Runs the commands; returns whether it got through them, or to one that failed by itself.
     async fn commands(&mut self, cancel: &Cancel, tell: &mut dyn FnMut(Event)) -> bool {
         let dir = self.place.worktree.path().join(&self.order.directory);
-        let wrapper = &self.place.wrapper;
+        let wrapper = &self.place.confinement.checks;
         let limit = Duration::from_secs(self.order.check_timeout_s);
         for command in &self.order.checks {
             if cancel.is_cancelled() {
@@ -470,6 +473,13 @@ pub async fn build(
     cancel: &Cancel,
     tell: &mut dyn FnMut(Event),
 ) -> anyhow::Result<Vec<CheckOutcome>> {
+    let subject = sandbox::Subject {
+        repo,
+        worktree,
+        agent: None,
+        environment: &environment,
+    };
+    let confinement = Confinement::prepare(order.sandbox, &subject)?;
     worktree.move_to(repo, &repo.tree_of(commit)?, &order.sparse, commit, "build")?;
     let dir = worktree.path().join(&order.directory);
     let limit = Duration::from_secs(order.timeout_s);
@@ -481,7 +491,8 @@ pub async fn build(
         };
         tell(Event::Check(checks::commands::shell_words(command)));
         let env = agent::env::allowed(environment.iter().cloned(), agent::env::For::Check, &[]);
-        let outcome = checks::commands::run(&check, &dir, env, &[], limit, cancel).await;
+        let outcome =
+            checks::commands::run(&check, &dir, env, &confinement.checks, limit, cancel).await;
         tell(Event::Checked(outcome.clone()));
         let failed = !outcome.passed;
         outcomes.push(outcome);
@@ -503,4 +514,6 @@ pub struct BuildOrder {
     pub timeout_s: u64,
     /// Cone of the workspace.
     pub sparse: Vec<String>,
+    /// Whether they are confined.
+    pub sandbox: Sandbox,
 }

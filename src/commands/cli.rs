@@ -1,5 +1,6 @@
 //! The command line as clap reads it.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -59,6 +60,9 @@ pub(super) enum Command {
     /// The scripted agent of the demo
     #[command(hide = true)]
     DemoAgent,
+    /// Run a program with nothing but what a policy allows
+    #[command(hide = true)]
+    Confine(ConfineArgs),
     /// Write man pages or shell completions into a folder
     #[command(hide = true)]
     Generate(GenerateArgs),
@@ -74,6 +78,7 @@ impl Command {
                 | Self::Check(_)
                 | Self::Log(_)
                 | Self::DemoAgent
+                | Self::Confine(_)
                 | Self::Generate(_)
         )
     }
@@ -269,6 +274,16 @@ pub(super) struct DemoArgs {
     /// Run through without asking
     #[arg(long)]
     pub(super) yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ConfineArgs {
+    /// File that says what is allowed
+    #[arg(long, value_name = "FILE")]
+    pub(super) policy: PathBuf,
+    /// Program and arguments
+    #[arg(last = true, required = true)]
+    pub(super) command: Vec<OsString>,
 }
 
 #[derive(Debug, Args)]

@@ -3,6 +3,7 @@
 mod amend;
 mod check;
 mod cli;
+mod confine;
 mod context;
 mod decide;
 mod demo;
@@ -127,6 +128,7 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Log(args) => log::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::DemoAgent => demo::agent(),
+        Command::Confine(args) => confine::run(&args),
         Command::Generate(args) => generate::run(&args),
     }
 }

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::cli::{Driving, StartArgs};
 use super::context::{self, Prepared};
 use super::{Exit, drive, plan as show_plan, print, usage};
-use crate::attempt::process;
+use crate::attempt::{process, sandbox};
 use crate::driver::home::RunLock;
 use crate::forge;
 use crate::git::Repo;
@@ -38,9 +38,9 @@ fn ready(repo: &Repo, prepared: &Prepared) -> anyhow::Result<(String, u32)> {
     let (run, number) = name_of_run(repo, &prepared.loaded.plan.name)?;
     no_collision(repo, &run)?;
     agents_are_there(prepared, repo)?;
-    if prepared.config.sandbox == Sandbox::Require {
+    if prepared.config.sandbox == Sandbox::Require && sandbox::available().is_none() {
         return Err(usage!(
-            "sandbox = \"require\" asks for agents to be confined, which this version cannot do yet; set sandbox = \"auto\" in .pertask/config.toml to let them run unconfined"
+            "sandbox = \"require\" asks for agents to be confined, and this system has no Landlock; set sandbox = \"auto\" in .pertask/config.toml to let them run unconfined"
         )
         .into());
     }
@@ -190,7 +190,7 @@ fn say_before(
     plan: &Plan,
     choice: &crate::plan::mode::Choice,
     commit: &str,
-    sandbox: Sandbox,
+    wanted: Sandbox,
     warnings: &[String],
     doubts: &crate::plan::Diagnostics,
 ) {
@@ -218,12 +218,5 @@ fn say_before(
         choice.reason,
         transition::short(commit)
     );
-    let why = match sandbox {
-        Sandbox::Off => "as the configuration asks",
-        _ => "this version cannot confine them yet",
-    };
-    let _ = writeln!(
-        err,
-        "note: agents and checks run unconfined ({why}): they can read and change whatever you can, beyond their workspace"
-    );
+    let _ = writeln!(err, "note: {}", sandbox::statement(wanted));
 }

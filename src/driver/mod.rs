@@ -422,6 +422,7 @@ impl<'a> Driver<'a> {
             directory: self.plan.directory.clone(),
             timeout_s: self.plan.check_timeout_s,
             sparse: self.plan.sparse.clone(),
+            sandbox: self.config.sandbox,
         }
     }
 }

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use super::Audience;
 use crate::attempt::folder::Folder;
 use crate::attempt::process::Cancel;
+use crate::attempt::sandbox::{Confinement, Subject};
 use crate::attempt::{self, BuildOrder, Event, Place};
 use crate::git::{Repo, Worktree};
 use crate::run::order::{CheckOutcome, Order};
@@ -167,13 +168,26 @@ fn carry_out(
     news: &Sender<News>,
 ) -> anyhow::Result<()> {
     let repo = Repo::discover(repo)?;
+    let environment: Vec<_> = std::env::vars_os().collect();
+    let command = job
+        .order
+        .agent
+        .as_ref()
+        .map(|a| a.config.command.as_slice());
+    let subject = Subject {
+        repo: &repo,
+        worktree: &job.worktree,
+        agent: command.map(|command| (job.folder.root(), command)),
+        environment: &environment,
+    };
+    let confinement = Confinement::prepare(job.order.sandbox, &subject)?;
     let place = Place {
         repo: &repo,
         worktree: &job.worktree,
         folder: &job.folder,
         claim: &job.claim,
-        environment: std::env::vars_os().collect(),
-        wrapper: Vec::new(),
+        environment,
+        confinement,
     };
     let mut tell = |event| {
         let _ = news.send(News::Event {

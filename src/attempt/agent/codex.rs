@@ -4,8 +4,8 @@
 //! A turn that ends as completed says nothing about the work: with its sandbox broken every command
 //! fails and the turn still completes. Only what keeps its sandbox from breaking is seen to here.
 //!
-//! Its sandbox (bubblewrap, Codex 0.169) cannot be set up inside Landlock, which forbids mounts: in a
-//! wrapper that uses Landlock none of its commands runs.
+//! Its sandbox (bubblewrap, Codex 0.169) cannot be set up inside Landlock, which forbids mounts: none
+//! of its commands would run. So inside our confinement it runs with its own switched off.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -71,7 +71,12 @@ fn arguments(inv: &Invocation, last_file: &Path) -> Vec<OsString> {
             "-c",
             "shell_environment_policy.ignore_default_excludes=false",
             "-s",
-            "workspace-write",
+            // Its own cannot be set up inside ours.
+            if inv.wrapper.is_empty() {
+                "workspace-write"
+            } else {
+                "danger-full-access"
+            },
             "-C",
         ]
         .map(OsString::from),

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::attempt::process::{Cancel, Env, Event, Exit, Flow, Supervised};
+use crate::attempt::process::{Cancel, Env, Event, Exit, Flow, Supervised, find_program};
 use crate::run::order::{CheckCommand, CheckOutcome};
 
 /// Runs one command in `dir`; `wrapper` stands before it and confines it.
@@ -32,11 +32,15 @@ pub async fn run(
             0,
         );
     }
-    let argv = wrapper
-        .iter()
-        .chain(&check.command)
-        .map(OsString::from)
-        .collect();
+    let mut argv: Vec<OsString> = wrapper.iter().map(OsString::from).collect();
+    argv.extend(check.command.iter().map(OsString::from));
+    if let (false, Some(program)) = (wrapper.is_empty(), check.command.first()) {
+        // Looked up here, because a wrapper could only end with some status.
+        match find_program(program.as_ref(), env.get("PATH"), dir) {
+            Ok(path) => argv[wrapper.len()] = path.into_os_string(),
+            Err(e) => return failed(e.to_string(), String::new(), 0),
+        }
+    }
     let mut command = Supervised::new(argv, dir.to_owned(), env);
     command.limit = Some(limit);
     command.head_cap = 48 * 1024;
