@@ -15,7 +15,7 @@ works 'the null device'        'echo x > /dev/null && head -c 1 /dev/urandom'
 works 'a home'                 'echo x > ~/x && rm ~/x'
 works 'its own children'       'sleep 100 & kill $!'
 works 'the prompt'             '[ -z "$PERTASK_PROMPT_FILE" ] || cat "$PERTASK_PROMPT_FILE"'
-works 'a cache'                'mkdir -p "$XDG_CACHE_HOME" && echo x > "$XDG_CACHE_HOME/x"'
+works 'a cache'                'c=${XDG_CACHE_HOME:-$HOME/.cache} && mkdir -p "$c" && echo x > "$c/x"'
 
 try() {
     if (eval "$2") > /dev/null 2>&1; then echo "OPEN    $1"; else echo "closed  $1"; fi
@@ -41,9 +41,9 @@ try 'list the refs'                  'ls "$root/repo/.git/refs/heads"'
 try 'write the configuration'        'git config --file "$root/repo/.git/config" core.fsmonitor evil'
 try 'write a hook'                   'echo evil > "$root/repo/.git/hooks/post-checkout"'
 try 'write an object'                'echo evil > "$root/repo/.git/objects/evil"'
+try 'push to it'                     'git push -q "$root/repo" HEAD:refs/heads/evil'
 try 'empty an object'                'for f in "$root"/repo/.git/objects/??/*; do truncate -s 0 "$f" || exit 1; done'
 try 'write the working tree'         'echo evil > "$root/repo/evil"'
-try 'push to it'                     'git push -q "$root/repo" HEAD:refs/heads/evil'
 
 echo "# our own places"
 try 'read another workspace'         'cat "$root/pertask/other/wiz/workspace-0/tree/secret"'
@@ -59,11 +59,11 @@ try 'read the order'                 'cat "$PERTASK_OUTPUT_DIR/../order.json"'
 try 'write the order'                'echo "{}" > "$PERTASK_OUTPUT_DIR/../order.json"'
 try 'write the answer'               'echo "{}" > "$PERTASK_OUTPUT_DIR/../answered.json"'
 try 'write the result'               'echo "{}" > "$PERTASK_OUTPUT_DIR/../result.json"'
-try 'write into the checks caches'   'echo evil > ../../../caches.checks/evil'
+try 'write into the checks caches'   'mkdir -p ../../../caches.checks && echo evil > ../../../caches.checks/evil'
 
 echo "# the one that started it"
-try 'read its environment'           'cat "/proc/$ours/environ"'
-try 'read any with the secret'       'grep -lsa only-for-the-parent /proc/[0-9]*/environ'
+try 'read its environment'           'grep -qa only-for-the-parent "/proc/$ours/environ"'
+try 'read any with the secret'       'grep -qsa only-for-the-parent /proc/[0-9]*/environ'
 try 'read its memory'                'cat "/proc/$ours/maps"'
 try 'follow its folder'              'ls "/proc/$ours/root/" "/proc/$ours/cwd/"'
 try 'signal it'                      'kill -CONT "$ours"'

@@ -276,10 +276,16 @@ impl Site {
     /// agent's settings, `config` to the top of the configuration.
     pub fn plan(&self, plan: &str, agent: &str, config: &str) {
         self.write(".pertask/wiz/plan.toml", plan);
+        // Its scripts leave notes for the test outside their workspace.
+        let sandbox = if config.contains("sandbox") {
+            ""
+        } else {
+            "sandbox = \"off\"\n"
+        };
         self.write(
             ".pertask/config.toml",
             &format!(
-                "agent = \"script\"\n{config}\n[agents.script]\ncommand = [\"{}\"]\n{agent}\n",
+                "agent = \"script\"\n{sandbox}{config}\n[agents.script]\ncommand = [\"{}\"]\n{agent}\n",
                 self.path("bin/agent").display()
             ),
         );

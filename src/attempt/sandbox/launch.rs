@@ -16,6 +16,8 @@ mod kernel {
         Ruleset, RulesetAttr as _, RulesetCreated, RulesetCreatedAttr as _, RulesetStatus, Scope,
     };
 
+    use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
+
     use super::super::grants::DEVICES;
     use super::{Landlock, OsString, Policy};
 
@@ -92,7 +94,14 @@ mod kernel {
         if status.ruleset == RulesetStatus::NotEnforced || !status.no_new_privs {
             bail!("the kernel does not enforce it");
         }
-        Ok(())
+        // Root's powers go around Landlock: CAP_PERFMON reads the memory of any process, another
+        // loads code into the kernel. Taken now, they do not come back: no new privileges.
+        let none = CapabilitySets {
+            effective: CapabilitySet::empty(),
+            permitted: CapabilitySet::empty(),
+            inheritable: CapabilitySet::empty(),
+        };
+        set_capabilities(None, none).context("giving up capabilities")
     }
 
     pub(super) fn confine(policy: &Policy, command: &[OsString]) -> anyhow::Error {
