@@ -168,11 +168,10 @@ fn every_door() {
     let names = sandbox.files_at("refs/pertask/runs/wiz");
     let check = names.lines().find(|n| n.contains("/checks/")).unwrap();
     let check = sandbox.file_at("refs/pertask/runs/wiz", check);
-    assert_eq!(
-        check.trim(),
-        agent.trim(),
-        "checks are confined like the agent"
-    );
+    // Checks are confined like the agent, but for their own caches.
+    let own = "write into the checks caches";
+    let expected = agent.replace(&format!("closed  {own}"), &format!("OPEN    {own}"));
+    assert_eq!(check.trim(), expected.trim());
     assert_eq!(
         persons(&sandbox),
         before,
@@ -198,6 +197,116 @@ fn unconfined_every_door_is_open() {
             "{line}"
         );
     }
+}
+
+#[test]
+fn go_builds_tests_and_adds_modules_inside() {
+    if skipped()
+        || std::process::Command::new("go")
+            .arg("version")
+            .output()
+            .is_err()
+    {
+        eprintln!("SKIPPED: there is no Go, or nothing to confine with");
+        return;
+    }
+    let sandbox = Sandbox::new();
+    // A module that the person has downloaded, and nobody else offers.
+    let cache = sandbox
+        .home
+        .join("go/pkg/mod/cache/download/example.com/have/@v");
+    write(&cache.join("list"), "v1.0.0\n");
+    write(&cache.join("v1.0.0.info"), r#"{"Version":"v1.0.0"}"#);
+    write(&cache.join("v1.0.0.mod"), "module example.com/have\n");
+    fs::write(cache.join("v1.0.0.zip"), module_zip()).unwrap();
+    sandbox.write("go.mod", "module example.com/mine\n\ngo 1.21\n");
+    sandbox.write("mine.go", "package mine\n");
+    sandbox.agent(
+        r#"cat > /dev/null
+exec > "$PERTASK_OUTPUT_DIR/said" 2>&1
+set -ex
+export GONOSUMDB=example.com GOFLAGS="$GOFLAGS -mod=mod"
+printf 'package mine\nimport _ "example.com/have"\n' > two.go
+printf 'package mine\nimport "testing"\nfunc TestTemporary(t *testing.T) { t.TempDir() }\n' > two_test.go
+go build ./...
+go test ./...
+go vet ./...
+go env GOCACHE GOMODCACHE GOPATH > "$PERTASK_OUTPUT_DIR/caches"
+echo '{"status":"complete"}' > "$PERTASK_HANDOFF_FILE""#,
+    );
+    sandbox.plan(
+        r#"title = "Go"
+build = [["go", "build", "./..."]]
+[[task]]
+id = "two"
+title = "Two"
+file = "two.go"
+purpose = "Build it"
+risk = "high"
+allow = ["*_test.go", "go.mod", "go.sum"]
+checks = [["go", "test", "./..."]]
+"#,
+    );
+    sandbox.commit("Add the plan");
+    let before = support::everything_in(&sandbox.home);
+    let out = sandbox.pertask(["start", "wiz", "--mode", "per-task"]);
+    let ledger = "refs/pertask/runs/wiz";
+    let names = sandbox.files_at(ledger);
+    let said = names.lines().find(|n| n.ends_with("/said"));
+    let said = said.map(|n| sandbox.file_at(ledger, n)).unwrap_or_default();
+    assert_eq!(
+        sandbox.states("wiz"),
+        "two=review",
+        "{}\n{said}",
+        out.text()
+    );
+    let caches = names.lines().find(|n| n.ends_with("/caches")).unwrap();
+    for line in sandbox.file_at(ledger, caches).lines() {
+        assert!(
+            line.contains("/pertask/") && line.contains("/wiz/caches/"),
+            "{line}"
+        );
+    }
+    let after = support::everything_in(&sandbox.home);
+    assert_eq!(after.len(), before.len(), "something is new in the home");
+}
+
+/// A module without a file of Go but one, as a zip that is stored and not packed.
+fn module_zip() -> Vec<u8> {
+    let (name, data) = ("example.com/have@v1.0.0/have.go", "package have\n");
+    let mut crc = u32::MAX;
+    for byte in data.bytes() {
+        crc ^= u32::from(byte);
+        for _ in 0..8 {
+            crc = (crc >> 1) ^ (0xEDB8_8320 & (crc & 1).wrapping_neg());
+        }
+    }
+    let length = |text: &str| u32::try_from(text.len()).unwrap().to_le_bytes();
+    let sizes = [(!crc).to_le_bytes(), length(data), length(data)].concat();
+    let names = [&length(name)[..2], &[0, 0]].concat();
+    // Local header, then the directory at the end (APPNOTE.TXT 4.3.7, 4.3.12, 4.3.16).
+    let common = [&[20, 0, 0, 0, 0, 0, 0, 0, 0, 0][..], &sizes, &names].concat();
+    let mut zip = [b"PK\x03\x04", &common[..], name.as_bytes(), data.as_bytes()].concat();
+    let start = u32::try_from(zip.len()).unwrap().to_le_bytes();
+    let entry = [
+        b"PK\x01\x02\x14\x00",
+        &common[..],
+        &[0; 14],
+        name.as_bytes(),
+    ]
+    .concat();
+    let size = u32::try_from(entry.len()).unwrap().to_le_bytes();
+    zip.extend(&entry);
+    zip.extend(
+        [
+            b"PK\x05\x06\0\0\0\0\x01\0\x01\0",
+            &size[..],
+            &start,
+            &[0, 0],
+        ]
+        .concat(),
+    );
+    zip
 }
 
 /// Runs a program confined to the system's folders and what is named.

@@ -44,7 +44,7 @@ fn with_none_nobody_is_asked_and_that_is_on_record() {
     Take it into your branch: git merge pertask/wiz/main
     --- stderr
     Run wiz: 2 tasks in per-task mode (high-risk implementation: one), from [ID]
-    note: agents and checks run unconfined (this version cannot confine them yet): they can read and change whatever you can, beyond their workspace
+    note: agents and checks run [CONFINED]
     Building the base, so that old breakage is not blamed on an agent
       ok test -d .pertask ([T])
     The base builds
@@ -216,7 +216,7 @@ fn a_batch_is_one_agent_one_branch_one_review() {
     - a review of all 3 tasks: read it with `git pertask show wiz batch`, then `git pertask approve wiz batch` or `git pertask revise wiz batch -m …`
     --- stderr
     Run wiz: 3 tasks in batch mode (asked for with --mode), from [ID]
-    note: agents and checks run unconfined (this version cannot confine them yet): they can read and change whatever you can, beyond their workspace
+    note: agents and checks run [CONFINED]
     No build to try on the base
     All 3 tasks: attempt 1 begins
     All 3 tasks: attempt 1 passes its checks, waiting for a review

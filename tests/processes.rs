@@ -93,7 +93,7 @@ fn an_interrupted_run_continues() {
     let out = run.wait().code(130);
     assert_snapshot!(out.err(), @"
     Run wiz: 2 tasks in per-task mode (high-risk implementation: one), from [ID]
-    note: agents and checks run unconfined (this version cannot confine them yet): they can read and change whatever you can, beyond their workspace
+    note: agents and checks run [CONFINED]
     Building the base, so that old breakage is not blamed on an agent
       ok test -d .pertask ([T])
     The base builds

@@ -66,6 +66,13 @@ fn whole_run(site: &Site) {
     let out = site.pertask(&["start", "wiz", "--mode", "per-task"]);
     assert_eq!(out.code, 0, "{}", out.all());
     assert_eq!(site.task("first"), "review", "{}", out.all());
+    if git_pertask::attempt::sandbox::available().is_some() {
+        assert!(
+            out.stderr.contains("run confined (Landlock"),
+            "{}",
+            out.all()
+        );
+    }
     assert!(
         out.stderr.contains("attempt 1 fails, another follows"),
         "{}",

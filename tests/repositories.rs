@@ -236,7 +236,7 @@ fn a_plan_that_differs_in_the_working_tree_is_named_and_the_committed_one_used()
     --- stderr
     warning: not committed, so not part of this: .pertask/wiz/plan.toml, .pertask/wiz/discovery.md, .pertask/config.toml
     Run wiz: 2 tasks in per-task mode (high-risk implementation: one), from [ID]
-    note: agents and checks run unconfined (this version cannot confine them yet): they can read and change whatever you can, beyond their workspace
+    note: agents and checks run [CONFINED]
     Building the base, so that old breakage is not blamed on an agent
       ok test -d .pertask ([T])
     The base builds

@@ -26,6 +26,7 @@ impl Tidy {
         } else {
             text.replace(&path, "[PATH]")
         };
+        let text = confinement(&text);
         let mut out = String::with_capacity(text.len());
         let mut rest = text.as_str();
         let mut before = ' ';
@@ -47,6 +48,18 @@ impl Tidy {
         }
         out
     }
+}
+
+/// Whether and how agents are confined depends on the kernel (`[CONFINED]`).
+fn confinement(text: &str) -> String {
+    const NOTE: &str = "note: agents and checks run ";
+    let lines = text
+        .split_inclusive('\n')
+        .map(|line| match line.split_once(NOTE) {
+            Some((before, _)) => format!("{before}{NOTE}[CONFINED]\n"),
+            None => line.to_owned(),
+        });
+    lines.collect()
 }
 
 fn id(text: &str) -> Option<(&'static str, usize)> {
