@@ -12,6 +12,7 @@ use anyhow::Context as _;
 use super::Policy;
 use super::grants::Machine;
 use super::private::Private;
+use super::settings;
 
 /// Variables that name a cache, and its folder.
 const FOLDERS: &[(&str, &str)] = &[
@@ -66,6 +67,7 @@ pub(super) fn grant(
     policy
         .unset
         .extend(UNSET.iter().map(|&name| name.to_owned()));
+    settings::copy(machine, &private.home(), &root.join("cargo"));
     go(machine, policy);
     Ok(())
 }

@@ -16,6 +16,7 @@ mod grants;
 mod launch;
 mod policy;
 mod private;
+mod settings;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
