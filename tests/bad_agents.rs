@@ -86,7 +86,7 @@ fn it_exits_with_an_error() {
     - a decision on task 1 of 1, one (one), which failed (the agent script: the agent ended with exit status 1): `git pertask retry wiz one`, `git pertask revise wiz one -m …` or `git pertask skip wiz one -m …`
     --- stderr
     Run wiz: 1 task in per-task mode (asked for with --mode), from <id>
-    note: agents and checks run unconfined (this version cannot confine them yet): they can read and change whatever you can, beyond their workspace
+    note: agents and checks run unconfined (as the configuration asks): they can read and change whatever you can, beyond their workspace
     Building the base, so that old breakage is not blamed on an agent
       ok test -e README.md (<time>)
     The base builds
@@ -1056,7 +1056,7 @@ fn the_compiler_is_not_installed() {
     - a base that builds: `no-such-compiler build` fails on main at <id>; if this machine lacks something, install it and `git pertask continue wiz`; if the code is broken, mend it on main, then `git pertask abort wiz` and `git pertask start wiz`
     --- stderr
     Run wiz: 1 task in batch mode (1-3 implementation tasks: 1), from <id>
-    note: agents and checks run unconfined (this version cannot confine them yet): they can read and change whatever you can, beyond their workspace
+    note: agents and checks run unconfined (as the configuration asks): they can read and change whatever you can, beyond their workspace
     Building the base, so that old breakage is not blamed on an agent
       FAILED no-such-compiler build (<time>): there is no program `no-such-compiler` on the PATH (<path>)
     The base does not build: no-such-compiler build
@@ -1081,7 +1081,7 @@ fn the_base_does_not_build() {
     - a base that builds: `sh -c 'echo broken; exit 3'` fails on main at <id>; if this machine lacks something, install it and `git pertask continue wiz`; if the code is broken, mend it on main, then `git pertask abort wiz` and `git pertask start wiz`
     --- stderr
     Run wiz: 1 task in batch mode (1-3 implementation tasks: 1), from <id>
-    note: agents and checks run unconfined (this version cannot confine them yet): they can read and change whatever you can, beyond their workspace
+    note: agents and checks run unconfined (as the configuration asks): they can read and change whatever you can, beyond their workspace
     Building the base, so that old breakage is not blamed on an agent
       FAILED sh -c 'echo broken; exit 3' (<time>): ended with exit status 3
     The base does not build: sh -c 'echo broken; exit 3'
@@ -1203,7 +1203,7 @@ fn failing_attempts_reach_their_limit_and_each_is_told_what_was_wrong() {
     - a decision on task 1 of 1, one (one), which failed (scope: 2 paths are not within the task, the first: README.md is outside what this task may touch): `git pertask retry wiz one`, `git pertask revise wiz one -m …` or `git pertask skip wiz one -m …`
     --- stderr
     Run wiz: 1 task in per-task mode (asked for with --mode), from <id>
-    note: agents and checks run unconfined (this version cannot confine them yet): they can read and change whatever you can, beyond their workspace
+    note: agents and checks run unconfined (as the configuration asks): they can read and change whatever you can, beyond their workspace
     Building the base, so that old breakage is not blamed on an agent
       ok test -e README.md (<time>)
     The base builds

@@ -10,6 +10,7 @@ use support::{GOOD, Sandbox, TWO, wait_for};
 #[test]
 fn the_person_commits_while_an_agent_works() {
     let s = Sandbox::with(TWO, "");
+    s.unconfined();
     let (working, go_on) = (s.root().join("working"), s.root().join("go-on"));
     s.script(&format!(
         "touch '{}'\nwhile ! test -e '{}'; do sleep 0.02; done\n{GOOD}",
@@ -33,6 +34,7 @@ fn the_person_commits_while_an_agent_works() {
 #[test]
 fn two_processes_on_one_run_do_not_both_work() {
     let s = Sandbox::with(TWO, "");
+    s.unconfined();
     let (working, go_on) = (s.root().join("working"), s.root().join("go-on"));
     s.script(&format!(
         "touch '{}'\nwhile ! test -e '{}'; do sleep 0.02; done\n{GOOD}",
@@ -82,6 +84,7 @@ fn two_processes_on_one_run_do_not_both_work() {
 #[test]
 fn an_interrupted_run_continues() {
     let s = Sandbox::with(TWO, "");
+    s.unconfined();
     let working = s.root().join("working");
     s.script(&format!(
         "echo half > one.txt\ntouch '{}'\nsleep 100",
