@@ -225,3 +225,70 @@ fn the_sample_and_what_the_demo_ends_with_are_without_fault() {
         assert!(!out.stderr.contains("No source file"), "{}", out.stderr);
     }
 }
+
+#[test]
+fn a_run_is_judged_on_its_branch_by_the_rules_each_task_names() {
+    const PLAN: &str = r#"title = "Handler"
+build = []
+
+[[task]]
+id = "handler"
+title = "Handler"
+file = "okta/okta.go"
+purpose = "The handler"
+rules = ["validate-credentials"]
+success = ["It is good to read", "It is fast"]
+risk = "high"
+
+[[task]]
+id = "notes"
+title = "Notes"
+file = "notes.txt"
+purpose = "The notes"
+depends_on = ["handler"]
+"#;
+    let sandbox = Sandbox::new();
+    let right = sandbox.root().join("right.go");
+    std::fs::write(&right, RIGHT).unwrap();
+    sandbox.agent(&format!(
+        "cat > /dev/null\nmkdir -p okta\necho notes > notes.txt\n[ $PERTASK_TASK = notes ] || {{ rm notes.txt; cp '{}' okta/okta.go; }}\nprintf '{{\"status\":\"complete\"}}' > \"$PERTASK_HANDOFF_FILE\"",
+        right.display()
+    ));
+    sandbox.plan(PLAN);
+    sandbox.commit("Add the plan");
+    let out = sandbox.pertask(["start", "wiz"]).code(0);
+    // The criteria in prose are the reviewer's: shown, and never ticked.
+    let criteria = "Success criteria (yours to judge)\n[ ] It is good to read\n[ ] It is fast\n";
+    assert!(out.stdout.contains(criteria), "{}", out.text());
+    let show = sandbox.pertask(["show", "wiz", "handler"]).code(0);
+    assert!(show.stdout.contains(criteria), "{}", show.text());
+    // What waits for a review is not on the run branch yet.
+    let before = sandbox
+        .pertask(["check", "wiz", "--format", "json"])
+        .code(1);
+    assert_eq!(findings(&before.stdout), Vec::<Value>::new());
+    sandbox.pertask(["approve", "wiz", "handler"]).code(0);
+    // Somebody spoils it on the run branch after the review: the rules say so, on that branch.
+    sandbox.git(["checkout", "--quiet", "pertask/wiz/main"]);
+    sandbox.write("okta/okta.go", wrong());
+    sandbox.commit("Spoil it");
+    sandbox.git(["checkout", "--quiet", "main"]);
+    sandbox.pertask(["continue", "wiz"]).code(0);
+    let spoilt = sandbox
+        .pertask(["check", "wiz", "--format", "json"])
+        .code(1);
+    let found = findings(&spoilt.stdout);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0]["file"], "okta/okta.go");
+    assert_eq!(found[0]["rule"], "validate-credentials");
+    sandbox.git(["checkout", "--quiet", "pertask/wiz/main"]);
+    sandbox.git(["revert", "--no-edit", "HEAD"]);
+    sandbox.git(["checkout", "--quiet", "main"]);
+    sandbox.pertask(["approve", "wiz", "notes"]).code(0);
+    let done = sandbox
+        .pertask(["check", "wiz", "--format", "json"])
+        .code(0);
+    let value: Value = serde_json::from_str(&done.stdout).unwrap();
+    let keys: Vec<&String> = value.as_object().unwrap().keys().collect();
+    assert_eq!(keys, ["findings", "gate", "schema"]);
+}

@@ -338,13 +338,16 @@ fn a_batch_is_one_agent_one_branch_one_review() {
     3/3   three  Third file   merged    2      1  -        [T]
 
     Gate
-    [x] All tasks identified: 3 tasks from .pertask/wiz/plan.toml, all in the run
+    [x] All tasks identified from plan.toml: 3 tasks in .pertask/wiz/plan.toml at
+        [ID], all in the run
     [x] Tasks ordered by dependency: one, two, three
-    [x] Each task spawned with a fresh agent: 2 attempts, each a process of its own
-    [x] Each task includes context from prior tasks: 2 prompts looked at
-    [x] Each task validated: 0 builds run by the tool
+    [x] Each task spawned with a fresh agent: 2 processes started, each for one
+        attempt
+    [x] Each task includes context from prior tasks: 2 prompts looked at, each as
+        its hash says
+    [x] Each task validated (compile check): 3 checks hold; the plan names no build
     [x] implementation-log.md updated after each task:
-        .pertask/wiz/implementation-log.md
+        .pertask/wiz/implementation-log.md: 3 sections
     [x] All files created per file-placement.md: 3 of 3 files there
     [x] Handler registered: the plan asks for none
     [x] P0 requirements hold: the plan names no P0 rule

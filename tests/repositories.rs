@@ -273,17 +273,21 @@ fn a_detached_head_is_a_base_like_any_other() {
     2/2   two  Second file  merged    1      1  success    [T]
 
     Gate
-    [x] All tasks identified: 2 tasks from .pertask/wiz/plan.toml, all in the run
+    [x] All tasks identified from plan.toml: 2 tasks in .pertask/wiz/plan.toml at
+        [ID], all in the run
     [x] Tasks ordered by dependency: one, two
-    [x] Each task spawned with a fresh agent: 2 attempts, each a process of its own
-    [x] Each task includes context from prior tasks: 2 prompts looked at
-    [x] Each task validated: 2 builds run by the tool
+    [x] Each task spawned with a fresh agent: 2 processes started, each for one
+        attempt
+    [x] Each task includes context from prior tasks: 2 prompts looked at, each as
+        its hash says
+    [x] Each task validated (compile check): 2 builds among 8 checks, all run by the
+        tool on what was merged
     [x] implementation-log.md updated after each task:
-        .pertask/wiz/implementation-log.md
+        .pertask/wiz/implementation-log.md: 2 sections
     [x] All files created per file-placement.md: 2 of 2 files there
     [x] Handler registered: the plan asks for none
     [x] P0 requirements hold: the plan names no P0 rule
-    [x] Final build succeeds: test -d .pertask
+    [x] Final build succeeds: test -d .pertask: succeeded at [ID]
     ");
 }
 

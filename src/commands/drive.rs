@@ -224,7 +224,8 @@ fn checkpoint(
             round: item.round,
         }))
     };
-    let text = report::checkpoint::text(state, item, style(&std::io::stderr()));
+    let success = success(repo, snapshot, item)?;
+    let text = report::checkpoint::text(state, item, &success, style(&std::io::stderr()));
     eprint(&format!("\n{}\n", text.trim_end()));
     loop {
         let answer = interrupt.while_asking(|| terminal::ask("c, r or v (q decides later): "));
@@ -316,6 +317,12 @@ fn ended(snapshot: &Snapshot) -> String {
     }
 }
 
+/// The success criteria that the pinned plan names for an item's tasks.
+fn success(repo: &Repo, snapshot: &Snapshot, item: &Item) -> anyhow::Result<Vec<String>> {
+    let plan = Ledger::of(repo, &snapshot.state.run).plan(&snapshot.commit)?;
+    Ok(plan.success_of(item.tasks.iter().map(|t| t.id.as_str())))
+}
+
 /// What the check printed that the latest attempt failed.
 fn failing_output(repo: &Repo, snapshot: &Snapshot, item: &Item) -> Option<String> {
     let attempt = item.latest_work()?;
@@ -356,6 +363,10 @@ fn finish(repo: &Repo, rest: &Rest) -> anyhow::Result<Exit> {
                     text.push_str(&report::checkpoint::summary(
                         state,
                         item,
+                        style(&std::io::stdout()),
+                    ));
+                    text.push_str(&report::checkpoint::criteria(
+                        &success(repo, &rest.snapshot, item)?,
                         style(&std::io::stdout()),
                     ));
                     text.push('\n');

@@ -65,7 +65,10 @@ pub(super) fn run(args: &ShowArgs) -> anyhow::Result<Exit> {
         }
         _ => None,
     };
+    let plan = ledger.plan(&snapshot.commit)?;
+    let success = plan.success_of(item.tasks.iter().map(|t| t.id.as_str()));
     let details = report::show::Details {
+        success: &success,
         prompt: order
             .as_ref()
             .map(|o| o.prompt.as_str())

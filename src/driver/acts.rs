@@ -244,40 +244,24 @@ impl Driver<'_> {
         mut state: State,
         audience: &mut dyn Audience,
     ) -> anyhow::Result<()> {
-        let commands = if self.plan.gate.build.is_empty() {
-            &self.plan.build
-        } else {
-            &self.plan.gate.build
-        };
-        let order = self.build_order(commands);
         let worktree = self.workspace(&state, 0)?;
         let head = state.run_branch.head.clone();
-        let builds = if commands.is_empty() {
-            Vec::new()
-        } else {
-            audience.said("Building the run branch for the gate");
-            workers::build(
-                self.repo,
-                &worktree,
-                &head,
-                &order,
-                &self.options.cancel,
-                audience,
-            )?
-        };
-        let mut own = Vec::new();
-        for item in &self.plan.gate.items {
-            audience.said(&format!("Looking at the gate: {}", item.item));
-            let order = self.build_order(std::slice::from_ref(&item.command));
-            let cancel = &self.options.cancel;
-            let outcomes = workers::build(self.repo, &worktree, &head, &order, cancel, audience)?;
-            own.push(gate::own(&item.item, &outcomes));
-        }
+        let ran = gate::commands(&self.plan, &mut |doing, commands| {
+            audience.said(doing);
+            let (order, cancel) = (self.build_order(commands), &self.options.cancel);
+            workers::build(self.repo, &worktree, &head, &order, cancel, audience)
+        })?;
         if self.options.cancel.is_cancelled() {
             return Ok(());
         }
-        let mut items = gate::items(self.repo, &self.ledger, snapshot, &self.plan, &builds)?;
-        items.extend(own);
+        let look = gate::Look {
+            repo: self.repo,
+            ledger: &self.ledger,
+            snapshot,
+            plan: &self.plan,
+            config: &self.config,
+        };
+        let items = gate::items(&look, Some(&ran))?;
         self.gate_seen = Some(head);
         let said = transition::gate_seen(&mut state, items, Timestamp::now());
         self.record(snapshot, state, &said, Vec::new(), audience)

@@ -9,7 +9,7 @@
 //! become ready.
 
 mod acts;
-mod gate;
+pub mod gate;
 pub mod home;
 pub mod orders;
 mod prompts;

@@ -167,6 +167,21 @@ impl Plan {
         task.map_or_else(|| self.title.clone(), |t| t.purpose.clone())
     }
 
+    /// The success criteria of some tasks, each with its task's id when there are several.
+    #[must_use]
+    pub fn success_of<'i>(&self, ids: impl Iterator<Item = &'i str>) -> Vec<String> {
+        let ids: Vec<&str> = ids.collect();
+        let tasks = self.tasks.iter().filter(|t| ids.contains(&t.id.as_str()));
+        tasks
+            .flat_map(|task| {
+                task.success.iter().map(|criterion| match ids.len() {
+                    1 => criterion.clone(),
+                    _ => format!("{}: {criterion}", task.id),
+                })
+            })
+            .collect()
+    }
+
     /// Whether the tasks are those of the `integration` template, built in or a project's own: there
     /// a dependency means that the code is used.
     #[must_use]

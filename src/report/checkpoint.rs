@@ -25,10 +25,11 @@ const EXCERPT: usize = 12;
 const LINE: usize = 200;
 
 /// The summary of a passed attempt, the question whether to go on, and its options. What the agent
-/// says is marked as its words; the rest is what the tool found.
+/// says is marked as its words; the rest is what the tool found. `success` are the plan's criteria.
 #[must_use]
-pub fn text(state: &State, item: &Item, style: Style) -> String {
+pub fn text(state: &State, item: &Item, success: &[String], style: Style) -> String {
     let mut out = summary(state, item, style);
+    out.push_str(&criteria(success, style));
     out.push('\n');
     out.push_str(&style.strong(&question(state, item)));
     out.push('\n');
@@ -87,6 +88,25 @@ pub(super) fn violations(out: &mut String, state: &State, item: &Item, style: St
     out.push('\n');
     push(out, &style.strong(title));
     bullets(out, &open);
+}
+
+/// The plan's success criteria in prose, none of them ticked: that is the reviewer's to do. Empty
+/// when the plan names none.
+#[must_use]
+pub fn criteria(success: &[String], style: Style) -> String {
+    let mut out = String::new();
+    if success.is_empty() {
+        return out;
+    }
+    out.push('\n');
+    push(&mut out, &style.strong("Success criteria (yours to judge)"));
+    for criterion in success.iter().take(2 * ENTRIES) {
+        hanging(&mut out, "[ ] ", &short_line(criterion, 400));
+    }
+    if let Some(more) = success.len().checked_sub(2 * ENTRIES).filter(|n| *n > 0) {
+        push(&mut out, &format!("[ ] and {more} more"));
+    }
+    out
 }
 
 /// `Continue to task 3 (Transformations)?`: what an approval would start.

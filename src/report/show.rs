@@ -16,6 +16,8 @@ use crate::run::transition::short;
 /// What only the ledger's folders and git know of a task; any of it may be missing.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Details<'a> {
+    /// The plan's success criteria, in prose.
+    pub success: &'a [String],
     /// The latest attempt's prompt.
     pub prompt: Option<&'a str>,
     /// The latest attempt's checks with their output.
@@ -82,6 +84,7 @@ pub fn text(state: &State, item: &Item, details: Details<'_>, style: Style) -> S
     }
     super::checkpoint::violations(&mut out, state, item, style);
     rounds(&mut out, item, style);
+    out.push_str(&super::checkpoint::criteria(details.success, style));
     if !item.attempts.is_empty() {
         heading(&mut out, "Attempts", style);
         for attempt in &item.attempts {
@@ -357,6 +360,7 @@ mod tests {
             duration_ms: 1234,
         }];
         let details = Details {
+            success: &["Every method is there".to_owned()],
             prompt: Some("Task 2 of 4\n\nDo it."),
             checks: &checks,
             diff: Some("--- a/x\n+++ b/x\n@@ -1 +1 @@\n-\ta\n+\tb\u{202e}\n"),
@@ -369,6 +373,9 @@ mod tests {
 
         Decide with `git pertask approve wiz client` or
         `git pertask revise wiz client -m …`.
+
+        Success criteria (yours to judge)
+        [ ] Every method is there
 
         Attempts
         - 1 (first, claude 2.1.0, model opus): failed, 2026-01-14T15:30:00Z in 15 minutes, $0.40
@@ -439,6 +446,7 @@ mod tests {
             let state = random.state();
             let said = random.hostile();
             let details = Details {
+                success: &[],
                 prompt: Some(&said),
                 checks: &[],
                 diff: Some(&said),

@@ -10,7 +10,7 @@ use super::style::{Style, Tone};
 use super::words::{self, WIDTH};
 use crate::plan::Mode;
 use crate::run::decide::Wait;
-use crate::run::state::State;
+use crate::run::state::{GateItem, State};
 use crate::run::transition::short;
 
 pub use view::{
@@ -78,7 +78,9 @@ pub fn text(state: &State, waits: &[Wait], now: Timestamp, style: Style) -> Stri
         p0(&mut out, &view, style);
     }
     if !view.gate.is_empty() {
-        gate(&mut out, &view, style);
+        out.push('\n');
+        push(&mut out, &style.strong("Gate"));
+        gate(&mut out, &view.gate, style);
     }
     if !view.waiting_for.is_empty() {
         out.push('\n');
@@ -125,10 +127,23 @@ fn p0(out: &mut String, view: &StatusView, style: Style) {
     }
 }
 
-fn gate(out: &mut String, view: &StatusView, style: Style) {
-    out.push('\n');
-    push(out, &style.strong("Gate"));
-    for item in &view.gate {
+/// The gate as it is computed now, for `check`: a heading, then every item.
+#[must_use]
+pub fn checklist(state: &State, items: &[GateItem], style: Style) -> String {
+    let mut out = String::new();
+    let title = format!(
+        "Gate of run {} at {}",
+        line(&state.run),
+        short(&line(&state.run_branch.head))
+    );
+    push(&mut out, &style.strong(&title));
+    let items: Vec<GateView> = items.iter().map(GateView::of).collect();
+    gate(&mut out, &items, style);
+    out
+}
+
+fn gate(out: &mut String, items: &[GateView], style: Style) {
+    for item in items {
         let said = match line(&item.detail) {
             detail if detail.is_empty() => line(&item.item),
             detail => format!("{}: {detail}", line(&item.item)),

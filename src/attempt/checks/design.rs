@@ -86,7 +86,7 @@ fn dependencies(
     let mut unused = Vec::new();
     let mut used = 0_usize;
     for file in &design.uses {
-        let Some(user) = read(&file.path)? else {
+        let Some(present) = read(&file.path)? else {
             continue;
         };
         for other in &file.names {
@@ -96,7 +96,7 @@ fn dependencies(
             let Some(source) = read(other)? else {
                 continue;
             };
-            if uses((&file.path, &user), (other, &source)).is_empty() {
+            if uses((&file.path, &present), (other, &source)).is_empty() {
                 unused.push(format!("{} uses nothing of {other}", file.path));
             } else {
                 used += 1;
@@ -160,7 +160,11 @@ fn registration(
 }
 
 fn lines(all: &[String]) -> String {
-    all.iter().map(|line| format!("{line}\n")).collect()
+    let mut text = all.join("\n");
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    text
 }
 
 #[cfg(test)]

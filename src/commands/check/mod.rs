@@ -4,6 +4,7 @@
 //! shape: links are not followed, and what cannot be read is an error rather than a silence.
 
 mod folder;
+mod run;
 
 use serde::Serialize;
 
@@ -16,7 +17,7 @@ use crate::run::state::GateItem;
 pub(super) fn run(args: &CheckArgs) -> anyhow::Result<Exit> {
     match &args.path {
         Some(dir) => folder::run(dir, args.format),
-        None => Err(super::usage!("not yet").into()),
+        None => run::run(args.run.as_deref(), args.format),
     }
 }
 

@@ -7,7 +7,7 @@ use crate::report::sample::{self, Random};
 fn complete() {
     let state = sample::midway();
     let item = state.item("client").unwrap();
-    insta::assert_snapshot!(text(&state, item, Style::PLAIN), @r"
+    insta::assert_snapshot!(text(&state, item, &[], Style::PLAIN), @r"
     Task 2 of 4 complete: wiz_client.go
 
     Created: ~ go.mod
@@ -47,7 +47,7 @@ fn complete_in_batch() {
         a.notes.clear();
         a.cost_usd = None;
     });
-    insta::assert_snapshot!(text(&state, &state.items[0], Style::PLAIN), @r"
+    insta::assert_snapshot!(text(&state, &state.items[0], &[], Style::PLAIN), @r"
     All 4 tasks complete: Wiz integration
 
     Created: + pkg/wiz/wiz.go
@@ -214,7 +214,7 @@ fn any_state_can_be_shown() {
         let output = random.hostile();
         for item in &state.items {
             let all = [
-                text(&state, item, Style::PLAIN),
+                text(&state, item, &[], Style::PLAIN),
                 stopped(&state, item, Some(&output), Style::PLAIN),
             ];
             for text in all {

@@ -7,7 +7,7 @@ use crate::plan::{ForgeKind, Mode};
 use crate::report::facts::{self, Build};
 use crate::report::{clean, waits, words};
 use crate::run::decide::Wait;
-use crate::run::state::{Item, Phase, State};
+use crate::run::state::{GateItem, Item, Phase, State};
 
 /// Version of [`StatusView`] as JSON. Fields are only added.
 pub const SCHEMA: u32 = 1;
@@ -309,6 +309,18 @@ pub struct GateView {
     pub detail: String,
 }
 
+impl GateView {
+    /// The view of an item.
+    #[must_use]
+    pub fn of(item: &GateItem) -> Self {
+        Self {
+            item: item.item.clone(),
+            holds: item.holds,
+            detail: item.detail.clone(),
+        }
+    }
+}
+
 /// The view of a run. `waits` are `decide`'s for the facts of now.
 #[must_use]
 pub fn view(state: &State, waits: &[Wait], now: Timestamp) -> StatusView {
@@ -345,11 +357,7 @@ pub fn view(state: &State, waits: &[Wait], now: Timestamp) -> StatusView {
         gate: state
             .gate
             .iter()
-            .map(|g| GateView {
-                item: g.item.clone(),
-                holds: g.holds,
-                detail: g.detail.clone(),
-            })
+            .map(GateView::of)
             .collect(),
     }
 }
