@@ -1,9 +1,9 @@
 //! What the tool verifies itself, whatever a handoff claims.
 
 pub mod commands;
+pub mod design;
 pub mod draft;
 pub mod faults;
-pub mod design;
 pub mod files;
 pub mod registered;
 pub mod rules;

@@ -354,11 +354,7 @@ pub fn view(state: &State, waits: &[Wait], now: Timestamp) -> StatusView {
         cost_usd: (!costs.is_empty()).then(|| round(costs.iter().sum())),
         tasks,
         violations: violations(state),
-        gate: state
-            .gate
-            .iter()
-            .map(GateView::of)
-            .collect(),
+        gate: state.gate.iter().map(GateView::of).collect(),
     }
 }
 
