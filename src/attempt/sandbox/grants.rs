@@ -10,6 +10,7 @@ use crate::git::Repo;
 
 /// Devices that may be read and written. No terminal: who may open `/dev/pts` may read what the
 /// person types.
+#[cfg(target_os = "linux")]
 pub(super) const DEVICES: &[&str] = &[
     "/dev/null",
     "/dev/zero",
