@@ -239,15 +239,15 @@ fn an_agent_that_was_not_fresh() {
         &sandbox,
         || {
             edit(&sandbox, second, |r| {
-                r["agent"]["exit"] = json!({"is": "not-started"})
-            })
+                r["agent"]["exit"] = json!({"is": "not-started"});
+            });
         },
         || {
             only_fails(
                 &sandbox,
                 "Each task spawned",
                 "no agent ran in attempt 1 on two",
-            )
+            );
         },
     );
 }
@@ -260,15 +260,15 @@ fn a_prompt_that_is_not_the_one_or_says_nothing_of_prior_tasks() {
         &sandbox,
         || {
             edit(&sandbox, order, |o| {
-                o["prompt"] = json!("Do it. See one.txt.")
-            })
+                o["prompt"] = json!("Do it. See one.txt.");
+            });
         },
         || {
             only_fails(
                 &sandbox,
                 "Each task includes context",
                 "is not the one whose hash",
-            )
+            );
         },
     );
     // A prompt that tells nothing, its hash noted everywhere.
@@ -289,7 +289,7 @@ fn a_prompt_that_is_not_the_one_or_says_nothing_of_prior_tasks() {
                 &sandbox,
                 "Each task includes context",
                 "does not name one.txt",
-            )
+            );
         },
     );
 }
@@ -341,15 +341,15 @@ fn work_that_was_not_checked() {
         &sandbox,
         || {
             edit(&sandbox, state, |s| {
-                s["items"][0]["merged"]["head"] = json!(base)
-            })
+                s["items"][0]["merged"]["head"] = json!(base);
+            });
         },
         || {
             only_fails(
                 &sandbox,
                 "Each task validated",
                 "a commit that no attempt made",
-            )
+            );
         },
     );
 }
@@ -362,15 +362,15 @@ fn a_log_that_was_not_kept() {
         &sandbox,
         || {
             edit(&sandbox, "state.json", |s| {
-                s["items"][0]["merged"]["commit"] = json!(base)
-            })
+                s["items"][0]["merged"]["commit"] = json!(base);
+            });
         },
         || {
             only_fails(
                 &sandbox,
                 "implementation-log.md",
                 "the merge of one, it has no section",
-            )
+            );
         },
     );
     after(
@@ -386,7 +386,7 @@ fn a_log_that_was_not_kept() {
                 &sandbox,
                 "implementation-log.md",
                 "its section does not say `- ",
-            )
+            );
         },
     );
     let log = ".pertask/wiz/implementation-log.md";
@@ -399,8 +399,8 @@ fn a_log_that_was_not_kept() {
         &sandbox,
         || {
             edit(&sandbox, "state.json", |s| {
-                s["run_branch"]["head"] = json!(other)
-            })
+                s["run_branch"]["head"] = json!(other);
+            });
         },
         || {
             let (_, gate) = gate(&sandbox);
@@ -447,7 +447,7 @@ fn files_that_must_be_there_may_be_optional_or_left_out() {
     let head = sandbox.oid("pertask/wiz/main");
     let without = commit_with(&sandbox, &head, "one.txt", None);
     edit(&sandbox, "state.json", |s| {
-        s["run_branch"]["head"] = json!(without)
+        s["run_branch"]["head"] = json!(without);
     });
     let (_, gate) = gate(&sandbox);
     let placed = item(&gate, "All files created");
@@ -565,7 +565,7 @@ fn a_handler_is_registered_by_code_that_names_it() {
     let only_said = "package in\n\nimport \"example.com/x/in/wiz\"\n\nvar all = \"wiz.New\"\n";
     let other = commit_with(&sandbox, &head, "in/integrations.go", Some(only_said));
     edit(&sandbox, "state.json", |s| {
-        s["run_branch"]["head"] = json!(other)
+        s["run_branch"]["head"] = json!(other);
     });
     only_fails(
         &sandbox,
