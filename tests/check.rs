@@ -256,6 +256,8 @@ depends_on = ["handler"]
     ));
     sandbox.plan(PLAN);
     sandbox.commit("Add the plan");
+    // The agent copies a file of the test's.
+    sandbox.unconfined();
     let out = sandbox.pertask(["start", "wiz"]).code(0);
     // The criteria in prose are the reviewer's: shown, and never ticked.
     let criteria = "Success criteria (yours to judge)\n[ ] It is good to read\n[ ] It is fast\n";
