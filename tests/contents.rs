@@ -179,13 +179,13 @@ fn a_file_that_the_repository_ignores_is_named_as_such() {
     assert_snapshot!(out.out(), @"
     Task 1 of 2 failed: one.txt
 
-    - files: one.txt is not there
+    - files: one.txt is ignored by git, so it cannot be committed: see .gitignore
 
     What does not hold
-    - files: one.txt is not there
-        one.txt is not there
+    - files: one.txt is ignored by git, so it cannot be committed: see .gitignore
+        one.txt is ignored by git, so it cannot be committed: see .gitignore
 
-    Spent:   [T] (3 attempts: [T])
+    Spent:   [T]
 
     Next
       git pertask retry wiz one          try again, from where it stopped
@@ -195,7 +195,7 @@ fn a_file_that_the_repository_ignores_is_named_as_such() {
       git pertask abort wiz              end the run; every branch is kept
 
     Waiting for:
-    - a decision on task 1 of 2, one (First file), which failed (files: one.txt is not there): `git pertask retry wiz one`, `git pertask revise wiz one -m …` or `git pertask skip wiz one -m …`
+    - a decision on task 1 of 2, one (First file), which failed (files: one.txt is ignored by git, so it cannot be committed: see .gitignore): `git pertask retry wiz one`, `git pertask revise wiz one -m …` or `git pertask skip wiz one -m …`
     ");
 }
 

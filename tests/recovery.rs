@@ -70,6 +70,8 @@ fn sandbox(plan: &str, build: &str, agent: &str) -> Sandbox {
     s.write("src/go.mod", "module example.com/wiz\n\ngo 1.22\n");
     s.plan(plan);
     s.commit("Add the plan");
+    // Agents leave their prompts where the test finds them.
+    s.unconfined();
     s
 }
 

@@ -72,6 +72,23 @@ struct Answered {
     handoff_problem: Option<String>,
     tree: String,
     odd: Vec<String>,
+    /// What lay there but is ignored by git.
+    #[serde(default)]
+    ignored: Vec<String>,
+}
+
+impl Answered {
+    /// Whether git ignores this file of the task, so that no attempt can ever commit it.
+    fn ignores(&self, path: &str) -> bool {
+        self.ignored
+            .iter()
+            .any(|ignored| match ignored.strip_suffix('/') {
+                Some(folder) => path
+                    .strip_prefix(folder)
+                    .is_some_and(|rest| rest.starts_with('/')),
+                None => path == ignored,
+            })
+    }
 }
 
 /// Carries out an order.
@@ -164,6 +181,7 @@ async fn ask(
             handoff_problem: None,
             tree: order.start_tree.clone(),
             odd: Vec::new(),
+            ignored: Vec::new(),
         };
         return Ok((answered, scan));
     };
@@ -198,6 +216,7 @@ async fn ask(
         handoff_problem: outcome.handoff_problem,
         tree: scan.tree.clone(),
         odd,
+        ignored: scan.ignored.clone(),
     };
     Ok((answered, scan))
 }
@@ -261,7 +280,9 @@ impl<'a> Judge<'a> {
     /// The checks that only look. Returns whether it makes no sense to run anything afterwards.
     fn before_commands(&mut self, answered: &Answered) -> anyhow::Result<bool> {
         let (repo, order) = (self.place.repo, self.order);
-        let exist = checks::files::exist(repo, &self.tree, &order.scope, &self.files)?;
+        let exist = checks::files::exist(repo, &self.tree, &order.scope, &self.files, &|path| {
+            answered.ignores(path)
+        })?;
         let changes = repo.changes(&order.base, &self.tree)?;
         let violations = if matches!(order.kind, OrderKind::Person | OrderKind::Forward) {
             // A person may change what they like, short of what no commit may hold; and a forward
@@ -455,7 +476,8 @@ fn verdict(
     } else {
         Verdict::Failed {
             reasons,
-            retryable: true,
+            // Nothing an agent does makes git take it.
+            retryable: !order.scope.files.iter().any(|f| answered.ignores(&f.path)),
         }
     }
 }

@@ -334,11 +334,17 @@ fn failing_output(repo: &Repo, snapshot: &Snapshot, item: &Item) -> Option<Strin
         .file(&snapshot.commit, &path)
         .ok()??;
     let result: crate::run::order::AttemptResult = serde_json::from_slice(&bytes).ok()?;
-    result
+    let failed = result
         .checks
         .into_iter()
         .find(|c| !c.passed && !c.output.is_empty())
-        .map(|c| c.output)
+        .map(|c| c.output);
+    // An agent that could not work says why only in what it printed.
+    let agent = result
+        .agent
+        .filter(|a| crate::attempt::agent::failure(a).is_some())
+        .map(|a| a.output_tail);
+    agent.filter(|o| !o.trim().is_empty()).or(failed)
 }
 
 /// Says where things stand now, and what that means for the exit code.

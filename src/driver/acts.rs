@@ -100,7 +100,10 @@ impl Driver<'_> {
                 folder.output().as_os_str(),
             );
             let begun: Option<Begun> = folder.read(folder::ORDER)?;
-            let unanswered = !folder.path(folder::ANSWERED).exists();
+            // Asked but not answered: before the prompt was handed over, the workspace may still hold
+            // what belongs to another task.
+            let unanswered =
+                folder.path("prompt.md").exists() && !folder.path(folder::ANSWERED).exists();
             if let Some(begun) = begun.filter(|b| unanswered && b.order.agent.is_some()) {
                 let worktree = self.workspace(&state, begun.slot)?;
                 let publisher = Publisher {

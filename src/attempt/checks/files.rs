@@ -5,14 +5,24 @@ use crate::git::{Repo, Result};
 use crate::run::order::{Change, CheckKind, CheckOutcome, FileFact, Scope};
 
 /// The files of the task exist as regular files with something in them, and what must also be
-/// touched was.
+/// touched was. `ignored` says whether git ignores a path that lies there.
 ///
 /// # Errors
 /// When the tree cannot be read.
-pub fn exist(repo: &Repo, tree: &str, scope: &Scope, facts: &[FileFact]) -> Result<CheckOutcome> {
+pub fn exist(
+    repo: &Repo,
+    tree: &str,
+    scope: &Scope,
+    facts: &[FileFact],
+    ignored: &dyn Fn(&str) -> bool,
+) -> Result<CheckOutcome> {
     let mut problems = Vec::new();
     for file in &scope.files {
         match repo.file(tree, &file.path)? {
+            None if ignored(&file.path) => problems.push(format!(
+                "{} is ignored by git, so it cannot be committed: see .gitignore",
+                file.path
+            )),
             None => problems.push(format!("{} is not there", file.path)),
             Some(bytes) if bytes.is_empty() => problems.push(format!("{} is empty", file.path)),
             Some(_) => {}
