@@ -115,10 +115,9 @@ fn go(machine: &Machine, policy: &mut Policy) {
         })
         .and_then(|folder| machine.granted(&folder));
     if let Some(modules) = modules {
-        let proxy = setting("GOPROXY");
-        let proxy = proxy
-            .as_deref()
-            .unwrap_or("direct");
+        let Some(proxy) = setting("GOPROXY").or_else(default_proxy) else {
+            return;
+        };
         let download = modules.join("cache/download");
         if let Some(path) = download
             .to_str()
@@ -130,4 +129,19 @@ fn go(machine: &Machine, policy: &mut Policy) {
             policy.read.push(download);
         }
     }
+}
+
+/// Where Go gets modules when nothing says so: it is asked, once, for its own default.
+fn default_proxy() -> Option<String> {
+    static DEFAULT: std::sync::OnceLock<Option<String>> = std::sync::OnceLock::new();
+    DEFAULT
+        .get_or_init(|| {
+            let mut go = std::process::Command::new("go");
+            // A home that cannot hold anything: Go would leave its counters in the person's.
+            go.env("HOME", "/dev/null").env_remove("XDG_CONFIG_HOME");
+            let out = go.args(["env", "GOPROXY"]).output().ok()?;
+            let text = String::from_utf8(out.stdout).ok()?.trim().to_owned();
+            (out.status.success() && !text.is_empty()).then_some(text)
+        })
+        .clone()
 }
