@@ -142,7 +142,7 @@ mod tests {
 
     fn located(printed: &str, directory: &str, there: &[&str]) -> Option<String> {
         let is_there = |path: &str| Ok(there.contains(&path));
-        locate(printed, Path::new("/space/work"), directory, &is_there).unwrap()
+        locate(printed, Path::new("/space/tree"), directory, &is_there).unwrap()
     }
 
     #[test]
@@ -155,7 +155,7 @@ mod tests {
             // The folder where the command ran goes before the root.
             ("y.go", "a", Some("a/y.go")),
             ("a/b/x.go", "a", Some("a/b/x.go")),
-            ("/space/work/a/b/x.go", "a", Some("a/b/x.go")),
+            ("/space/tree/a/b/x.go", "a", Some("a/b/x.go")),
             ("/usr/lib/go/x.go", "a", None),
             ("../../x.go", "a", None),
             ("x_test.go", "", Some("x_test.go")),
