@@ -27,6 +27,7 @@ use anyhow::Context as _;
 use clap::Parser as _;
 
 use crate::driver::home::Held;
+use crate::forge::github::{ApiError, PlaceError, TokenError};
 use crate::git::GitError;
 use crate::ledger::LedgerError;
 use crate::plan::Diagnostics;
@@ -184,6 +185,24 @@ fn classify(error: &anyhow::Error) -> Exit {
         }
         if let Some(git) = cause.downcast_ref::<GitError>() {
             return of_git(git);
+        }
+        // Transparent, so a git error in them is no link of the chain.
+        match cause.downcast_ref::<PlaceError>() {
+            Some(PlaceError::Git(git)) => return of_git(git),
+            Some(_) => return Exit::Usage,
+            None => {}
+        }
+        match cause.downcast_ref::<TokenError>() {
+            Some(TokenError::Git(git)) => return of_git(git),
+            Some(_) => return Exit::Usage,
+            None => {}
+        }
+        if let Some(api) = cause.downcast_ref::<ApiError>() {
+            return if api.is_temporary() {
+                Exit::Temporary
+            } else {
+                Exit::PersonNeeded
+            };
         }
         if let Some(ledger) = cause.downcast_ref::<LedgerError>() {
             return match ledger {

@@ -2,6 +2,7 @@
 //!
 //! A forge reports what people decided there and merges. The state machine is the same for all.
 
+pub mod github;
 mod local;
 
 use crate::git::Repo;

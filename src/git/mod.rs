@@ -14,6 +14,7 @@ mod content;
 mod documents;
 mod objects;
 mod refs;
+mod remote_config;
 mod worktree;
 
 use std::path::{Path, PathBuf};
