@@ -5,6 +5,7 @@
 //! | module | what it is for |
 //! |---|---|
 //! | [`effect`] | the one place every lasting effect goes through, numbered |
+//! | [`text`] | text that others wrote: cleaned, cut, quoted; pure |
 //! | [`plan`] | what the job is: plan, tasks, order, mode, template; pure |
 //! | [`facts`] | what source code says: API, names, diagnostics; pure |
 //! | [`rules`] | P0 rules on syntax trees; pure |
@@ -34,3 +35,4 @@ pub mod publish;
 pub mod report;
 pub mod rules;
 pub mod run;
+pub mod text;

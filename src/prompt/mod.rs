@@ -147,11 +147,11 @@ fn environment() -> Environment<'static> {
         .build();
     environment.set_syntax(syntax.unwrap_or_default());
     environment.add_filter("quoted", |text: String| quoted(&text));
-    environment.add_filter("line", |text: String| quote::line(&text));
+    environment.add_filter("line", |text: String| crate::text::line(&text));
     environment.add_filter("json", |text: String| {
         serde_json::Value::String(text).to_string()
     });
-    environment.add_filter("code", |text: String| quote::code(&text));
+    environment.add_filter("code", |text: String| crate::text::code(&text));
     environment
 }
 

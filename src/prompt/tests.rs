@@ -2,10 +2,7 @@ use std::collections::BTreeMap;
 
 use insta::assert_snapshot;
 
-use super::{
-    FailedCheck, Feedback, Kind, OUTPUT_MOST, PriorTask, PromptContext, quoted, render, share,
-    shorten,
-};
+use super::{FailedCheck, Feedback, Kind, OUTPUT_MOST, PriorTask, PromptContext, render};
 use crate::plan::{Config, Plan, RULES, load};
 
 fn docs(files: &[(&str, &str)]) -> BTreeMap<String, String> {
@@ -355,31 +352,6 @@ fn outputs_are_cut_to_their_size_in_all() {
     assert!(text.chars().count() >= rest + OUTPUT_MOST - 200);
     assert!(text.contains("short") && text.contains("startx") && text.contains("xend"));
     assert!(text.contains("characters left out"));
-}
-
-#[test]
-fn cutting_never_exceeds_the_size() {
-    for (length, most) in [
-        (0, 0),
-        (5, 5),
-        (100, 99),
-        (100, 60),
-        (100, 3),
-        (70_000, 20_000),
-    ] {
-        let short = shorten(&"ä".repeat(length), most);
-        assert!(short.chars().count() <= most, "{length} {most}");
-    }
-    assert_eq!(share(&[10, 1, 100], 61), [10, 1, 50]);
-    assert_eq!(share(&[], 5), [0; 0]);
-    assert_eq!(share(&[9, 9], 3).iter().sum::<usize>(), 3);
-}
-
-#[test]
-fn a_fence_cannot_be_closed_from_inside() {
-    assert_eq!(quoted("a"), "```text\na\n```");
-    assert_eq!(quoted("x ```` y\n```\n"), "`````text\nx ```` y\n```\n`````");
-    assert_eq!(quoted("\u{1b}[31mred\r\n"), "```text\n[31mred\n```");
 }
 
 #[test]

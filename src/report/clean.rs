@@ -5,81 +5,10 @@
 //! and, for Markdown, nothing that a renderer takes for structure. Every function is linear in its
 //! input and accepts any input.
 
-use std::borrow::Cow;
 use std::fmt::Write;
 
-/// Characters that are drawn as nothing, or change the order in which others are drawn: Unicode's
-/// `Default_Ignorable_Code_Point` and `Bidi_Control`.
-fn is_hidden(c: char) -> bool {
-    matches!(c,
-        '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}'
-        | '\u{180B}'..='\u{180F}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}'
-        | '\u{2060}'..='\u{206F}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}'
-        | '\u{FFA0}' | '\u{FFF0}'..='\u{FFFB}' | '\u{1BCA0}'..='\u{1BCA3}'
-        | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{E0FFF}')
-}
-
-/// Text without the escape sequences of terminals (ECMA-48), whole sequences at a time.
-fn without_escapes(text: &str) -> Cow<'_, str> {
-    if !text.contains(['\u{1b}', '\u{9b}']) {
-        return Cow::Borrowed(text);
-    }
-    let mut out = String::with_capacity(text.len());
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        let kind = match c {
-            '\u{9b}' => Some('['),
-            '\u{1b}' => chars.next_if(|c| matches!(c, ' '..='~')),
-            _ => {
-                out.push(c);
-                continue;
-            }
-        };
-        match kind {
-            Some('[') => {
-                while chars.next_if(|c| matches!(c, ' '..='?')).is_some() {}
-                chars.next_if(|c| matches!(c, '@'..='~'));
-            }
-            // Ends with BEL or ESC \; one that is not closed ends with its line.
-            Some(']' | 'P' | 'X' | '^' | '_') => {
-                while chars
-                    .next_if(|c| !matches!(c, '\u{7}' | '\u{1b}' | '\n'))
-                    .is_some()
-                {}
-                if chars.next_if_eq(&'\u{7}').is_none() && chars.next_if_eq(&'\u{1b}').is_some() {
-                    chars.next_if_eq(&'\\');
-                }
-            }
-            // A character set: more of these, then one final character.
-            Some(' '..='/') => {
-                while chars.next_if(|c| matches!(c, ' '..='/')).is_some() {}
-                chars.next_if(|c| matches!(c, '0'..='~'));
-            }
-            _ => {}
-        }
-    }
-    Cow::Owned(out)
-}
-
-/// One line: white space and line breaks become single spaces, what cannot be seen is dropped.
-#[must_use]
-pub fn line(text: &str) -> String {
-    let text = without_escapes(text);
-    let mut out = String::with_capacity(text.len());
-    let mut gap = false;
-    for c in text.chars() {
-        if c.is_whitespace() {
-            gap = !out.is_empty();
-        } else if !c.is_control() && !is_hidden(c) {
-            if gap {
-                out.push(' ');
-                gap = false;
-            }
-            out.push(c);
-        }
-    }
-    out
-}
+use crate::text::is_hidden;
+pub use crate::text::{code, line};
 
 /// [`line()`], cut to `max` characters.
 #[must_use]
@@ -91,21 +20,7 @@ pub fn short_line(text: &str, max: usize) -> String {
 /// Ends without a line break.
 #[must_use]
 pub fn block(text: &str) -> String {
-    let text = without_escapes(text);
-    let mut out = String::with_capacity(text.len());
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        match c {
-            '\n' | '\u{85}' | '\u{2028}' | '\u{2029}' => out.push('\n'),
-            // A progress bar's lone return starts the line anew.
-            '\r' if chars.peek() != Some(&'\n') => out.push('\n'),
-            '\t' => out.push_str("    "),
-            c if c.is_control() || is_hidden(c) => {}
-            c => out.push(c),
-        }
-    }
-    out.truncate(out.trim_end().len());
-    out
+    crate::text::lines(text).replace('\t', "    ")
 }
 
 /// Several lines for a reviewer: what [`block`] drops is shown by its number instead, so that code
@@ -193,23 +108,6 @@ fn escape_start<'t>(text: &'t str, out: &mut String) -> &'t str {
     rest
 }
 
-/// One line as Markdown code, whatever backticks are in it.
-#[must_use]
-pub fn code(text: &str) -> String {
-    let text = line(text);
-    if text.is_empty() {
-        return text;
-    }
-    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
-    let fence = "`".repeat(longest + 1);
-    let pad = if text.starts_with('`') || text.ends_with('`') {
-        " "
-    } else {
-        ""
-    };
-    format!("{fence}{pad}{text}{pad}{fence}")
-}
-
 /// A path in Markdown: as it is when nothing in it could be taken for markup, else as [`code`].
 #[must_use]
 pub fn path(text: &str) -> String {
@@ -235,17 +133,6 @@ mod tests {
     use pulldown_cmark::{Event, Options, Parser, Tag};
 
     use super::*;
-
-    #[test]
-    fn a_line_has_nothing_hidden_in_it() {
-        assert_eq!(line("  a\r\n\tb\u{2028}c \n"), "a b c");
-        assert_eq!(line("\u{1b}[31mred\u{1b}[0m \u{1b}]0;title\u{7}x"), "red x");
-        assert_eq!(line("open \u{1b}]8;;http://x\nnext"), "open next");
-        assert_eq!(line("\u{9b}2Jgone\u{1b}(B\u{1b}"), "gone");
-        assert_eq!(line("user\u{202e}nimda\u{2066}\u{200b}\u{0}"), "usernimda");
-        assert_eq!(line("tag\u{E0041}s\u{FE0F}"), "tags");
-        assert_eq!(line(""), "");
-    }
 
     #[test]
     fn a_block_keeps_its_lines() {
@@ -309,10 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn code_and_paths() {
-        assert_eq!(code("f(a []T)"), "`f(a []T)`");
-        assert_eq!(code("a`b"), "``a`b``");
-        assert_eq!(code("`"), "`` ` ``");
+    fn paths() {
         assert_eq!(path("pkg/wiz/wiz_client.go"), "pkg/wiz/wiz_client.go");
         assert_eq!(path("pkg/__init__.py"), "`pkg/__init__.py`");
         assert_eq!(path("a\n## b"), "`a ## b`");
