@@ -136,7 +136,7 @@ pub(super) enum ModeChoice {
 }
 
 /// What all commands share that carry on with a run.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub(super) struct Driving {
     /// How many attempts may run at the same time
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
@@ -166,6 +166,9 @@ pub(super) struct StartArgs {
 pub(super) struct ContinueArgs {
     /// Name of the run; may be left out when only one is unfinished
     pub(super) run: Option<String>,
+    /// Where the run is reviewed, when this clone does not know it yet
+    #[arg(long)]
+    pub(super) forge: Option<ForgeKind>,
     #[command(flatten)]
     pub(super) driving: Driving,
     /// Show what would be done next and do nothing

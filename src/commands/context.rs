@@ -1,14 +1,17 @@
 //! What commands need to begin: the repository, the run meant, the plan and its base.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use super::cli::{ModeChoice, Settings};
 use super::{Usage, usage};
 use crate::driver::orders;
+use crate::forge::Forge;
+use crate::forge::github::{GitHub, Patience};
 use crate::git::AtCommit;
 use crate::git::{GitError, Repo};
 use crate::ledger::{self, Ledger, Snapshot};
-use crate::plan::{self, Config, Loaded, mode};
+use crate::plan::{self, CheckpointPolicy, Config, ForgeKind, Loaded, mode};
 use crate::rules::user::UserRule;
 use crate::run::state::{Base, Item, State};
 
@@ -141,9 +144,13 @@ pub(super) struct Prepared {
     pub(super) choice: mode::Choice,
     /// What a person should know about the working tree.
     pub(super) warnings: Vec<String>,
+    /// The forge, when it is not the terminal.
+    pub(super) forge: Option<RefCell<GitHub>>,
+    /// What the base itself says about checkpoints.
+    pub(super) base_checkpoint: CheckpointPolicy,
 }
 
-/// Reads configuration and plan from the base.
+/// Reads configuration and plan from the base: on a forge, that of its remote.
 pub(super) fn prepare(repo: &Repo, name: &str, settings: &Settings) -> anyhow::Result<Prepared> {
     if !plan::valid_name(name) {
         return Err(usage!(
@@ -152,10 +159,23 @@ pub(super) fn prepare(repo: &Repo, name: &str, settings: &Settings) -> anyhow::R
         )
         .into());
     }
-    let base = base(repo, settings.base.as_deref())?;
+    let forge = there(repo, settings)?;
+    let base = match &forge {
+        Some(forge) => forge_base(repo, forge, settings.base.as_deref())?,
+        None => base(repo, settings.base.as_deref())?,
+    };
     let docs = AtCommit::new(repo, &base.commit);
-    let warnings = uncommitted(repo, name, &docs, &base)?;
+    let mut warnings = uncommitted(repo, name, &docs, &base, forge.is_some())?;
+    let base_checkpoint = plan::config::load(&docs)?.checkpoint;
     let config = configuration(&docs, settings)?;
+    let forge = forge.filter(|_| config.forge == ForgeKind::Github || settings.forge.is_some());
+    if forge.is_none() && config.forge == ForgeKind::Github {
+        warnings.push(format!(
+            "{} asks for GitHub, the configuration here does not; commit or fetch it",
+            base.branch
+        ));
+    }
+    let forge = forge.map(RefCell::new);
     let team = orders::parse_rules(&orders::rule_files(&docs)?).map_err(|e| usage!("{e:#}"))?;
     let mut rules: Vec<&str> = plan::RULES.to_vec();
     rules.extend(team.iter().map(UserRule::id));
@@ -172,7 +192,107 @@ pub(super) fn prepare(repo: &Repo, name: &str, settings: &Settings) -> anyhow::R
         loaded,
         choice,
         warnings,
+        forge,
+        base_checkpoint,
     })
+}
+
+/// The forge that settings or the configuration here ask for; `None` for the terminal.
+fn there(repo: &Repo, settings: &Settings) -> anyhow::Result<Option<GitHub>> {
+    let kind = match settings.forge {
+        Some(kind) => kind,
+        None => forge_here(repo, settings.base.as_deref())?,
+    };
+    match kind {
+        ForgeKind::Local => Ok(None),
+        ForgeKind::Github => Ok(Some(GitHub::open(repo, patience())?)),
+    }
+}
+
+/// The forge that the configuration of the current branch, or of the base named, asks for.
+fn forge_here(repo: &Repo, wanted: Option<&str>) -> anyhow::Result<ForgeKind> {
+    let commit = match wanted.map(|b| repo.resolve(b)).transpose()?.flatten() {
+        Some(commit) => commit,
+        None => match repo.head() {
+            Ok(head) => head.commit,
+            Err(_) => return Ok(ForgeKind::Local),
+        },
+    };
+    let docs = AtCommit::new(repo, &commit);
+    // What is wrong with it is said when it is read for good.
+    Ok(plan::config::load(&docs).map_or(ForgeKind::Local, |c| c.forge))
+}
+
+/// How long GitHub is waited for, and where a long wait is announced.
+pub(super) fn patience() -> Patience {
+    Patience {
+        tell: Box::new(|text| {
+            use std::io::Write as _;
+            let _ = writeln!(std::io::stderr().lock(), "{text}");
+        }),
+        ..Patience::default()
+    }
+}
+
+/// Fetches the base of the remote, and the ledgers of all runs there: names are never used again.
+fn forge_base(repo: &Repo, forge: &dyn Forge, wanted: Option<&str>) -> anyhow::Result<Base> {
+    let Some(remote) = forge.remote() else {
+        return base(repo, wanted);
+    };
+    let branch = match wanted {
+        Some(branch) => branch.to_owned(),
+        None => repo.remote_default_branch(remote)?.ok_or_else(|| {
+            usage!(
+                "the remote {} has no branch yet; push one first: git push {} HEAD",
+                remote.name,
+                remote.name
+            )
+        })?,
+    };
+    let tracking = format!("refs/remotes/{}/{branch}", remote.name);
+    let refspecs = [
+        format!("+refs/heads/{branch}:{tracking}"),
+        format!("+refs/heads/pertask*:refs/remotes/{}/pertask*", remote.name),
+    ];
+    match repo.fetch(remote, &refspecs) {
+        Err(GitError::NoSuchRef { .. }) => {
+            return Err(usage!(
+                "the remote {} has no branch named {branch}; push it first: git push {} {branch}",
+                remote.name,
+                remote.name
+            )
+            .into());
+        }
+        other => other?,
+    }
+    // Not pruned: a run of the terminal is in this repository alone.
+    let prefix = ledger::PREFIX;
+    repo.fetch_more(remote, &[format!("+{prefix}*:{prefix}*")])?;
+    let commit = repo
+        .target(&tracking)?
+        .ok_or_else(|| usage!("the remote {} has no branch named {branch}", remote.name))?;
+    Ok(Base { branch, commit })
+}
+
+/// Fetches the ledgers of all runs from the remote, when runs here are reviewed on a forge or the
+/// configuration asks for one.
+pub(super) fn sync(repo: &Repo, forge: Option<ForgeKind>) -> anyhow::Result<()> {
+    let on_forge = |(_, s): &(String, Snapshot)| s.state.forge == ForgeKind::Github;
+    let wanted = match forge {
+        Some(kind) => kind == ForgeKind::Github,
+        None => {
+            all_runs(repo)?.iter().any(on_forge) || forge_here(repo, None)? == ForgeKind::Github
+        }
+    };
+    if !wanted {
+        return Ok(());
+    }
+    let forge = GitHub::open(repo, patience())?;
+    if let Some(remote) = forge.remote() {
+        let prefix = ledger::PREFIX;
+        repo.fetch_more(remote, &[format!("+{prefix}*:{prefix}*")])?;
+    }
+    Ok(())
 }
 
 /// The configuration of a commit, with the command line's choices in it.
@@ -241,6 +361,7 @@ fn uncommitted(
     name: &str,
     docs: &AtCommit<'_>,
     base: &Base,
+    on_forge: bool,
 ) -> anyhow::Result<Vec<String>> {
     use crate::plan::Documents as _;
     let dir = format!(".pertask/{name}");
@@ -248,6 +369,21 @@ fn uncommitted(
     let mut committed = false;
     for path in &sources {
         committed |= docs.exists(path)?;
+    }
+    if !committed
+        && on_forge
+        && let Ok(head) = repo.head()
+    {
+        let here = AtCommit::new(repo, &head.commit);
+        for path in &sources {
+            if here.exists(path)? {
+                return Err(usage!(
+                    "{path} is committed here, but not on {} of the remote, from where plans are read on GitHub; push it, or merge it there first:\n  git push",
+                    base.branch
+                )
+                .into());
+            }
+        }
     }
     let on_disk = sources.iter().find(|p| repo.workdir().join(p).is_file());
     if !committed && let Some(path) = on_disk {

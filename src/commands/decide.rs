@@ -2,9 +2,9 @@
 
 use jiff::Timestamp;
 
-use super::cli::{DecideArgs, RetryArgs, ReviseArgs, RunArgs, SkipArgs};
+use super::cli::{DecideArgs, Driving, RetryArgs, ReviseArgs, RunArgs, SkipArgs};
 use super::terminal::{self, Terminal};
-use super::{Exit, context, drive, print, usage};
+use super::{Exit, context, drive, print, there, usage};
 use crate::driver::Audience as _;
 use crate::driver::home::{Held, RunLock};
 use crate::git::Repo;
@@ -17,6 +17,7 @@ use crate::run::transition;
 /// A run with its newest state.
 fn meant(args: &DecideArgs) -> anyhow::Result<(Repo, String, Option<String>, State)> {
     let repo = context::repository()?;
+    context::sync(&repo, None)?;
     let (run, task) = context::run_and_task(&repo, args.run.as_deref(), args.task.as_deref())?;
     let state = Ledger::of(&repo, &run).read()?.state;
     if state.end.is_some() {
@@ -25,9 +26,6 @@ fn meant(args: &DecideArgs) -> anyhow::Result<(Repo, String, Option<String>, Sta
             state.plan
         )
         .into());
-    }
-    if state.forge != ForgeKind::Local {
-        return Err(usage!("run {run} is reviewed on {:?}", state.forge).into());
     }
     Ok((repo, run, task, state))
 }
@@ -44,6 +42,7 @@ fn review(repo: &Repo, item: &Item, decision: Decision, text: String) -> anyhow:
             .unwrap_or_default(),
         text,
         round: item.round,
+        source: None,
     })
 }
 
@@ -52,6 +51,11 @@ pub(super) fn approve(args: &DecideArgs) -> anyhow::Result<Exit> {
     let (repo, run, task, state) = meant(args)?;
     let waits = |i: &Item| i.phase == Phase::Review;
     let item = context::item_meant(&state, task.as_deref(), waits, "waits for a review")?;
+    if state.forge == ForgeKind::Github {
+        let head = item.branch.as_ref().map_or("", |b| b.head.as_str());
+        let said = format!("/pertask approve {head}");
+        return there::say(&repo, &state, item, &said, &args.driving);
+    }
     // The branch may have moved beyond what the ledger knows: then nobody has seen the checks of it.
     if let Some(branch) = &item.branch
         && let Some(at) = repo.target(&format!("refs/heads/{}", branch.name))?
@@ -101,6 +105,10 @@ pub(super) fn revise(args: &ReviseArgs) -> anyhow::Result<Exit> {
     if text.is_empty() {
         return Err(usage!("nothing was said, so nothing is changed").into());
     }
+    if state.forge == ForgeKind::Github {
+        let said = format!("/pertask revise {text}");
+        return there::say(&repo, &state, item, &said, &args.which.driving);
+    }
     let review = review(&repo, item, Decision::Revise, text)?;
     let key = item.key.clone();
     drive::decide(
@@ -119,6 +127,11 @@ pub(super) fn retry(args: &RetryArgs) -> anyhow::Result<Exit> {
     let (repo, run, task, state) = meant(&args.which)?;
     let stopped = |i: &Item| matches!(i.phase, Phase::Failed { .. } | Phase::Blocked { .. });
     let item = context::item_meant(&state, task.as_deref(), stopped, "is failed or blocked")?;
+    if state.forge == ForgeKind::Github {
+        let fresh = if args.fresh { " --fresh" } else { "" };
+        let said = format!("/pertask retry{fresh}");
+        return there::say(&repo, &state, item, &said, &args.which.driving);
+    }
     let by = repo.identity()?;
     let said = drive::change(&repo, &run, &by, |s| {
         transition::retried(s, &item.key, args.fresh, &by)
@@ -147,6 +160,12 @@ pub(super) fn skip(args: &SkipArgs) -> anyhow::Result<Exit> {
     if why.is_empty() {
         return Err(usage!("say why it is left out: git pertask skip {run} {key} -m \"…\"").into());
     }
+    if state.forge == ForgeKind::Github
+        && let Some(item) = state.item(key).filter(|i| i.pull.is_some())
+    {
+        let said = format!("/pertask skip {why}");
+        return there::say(&repo, &state, item, &said, &args.which.driving);
+    }
     let by = repo.identity()?;
     let said = drive::change(&repo, &run, &by, |s| {
         if key == P0 {
@@ -162,10 +181,11 @@ pub(super) fn skip(args: &SkipArgs) -> anyhow::Result<Exit> {
 /// `git pertask abort`.
 pub(super) fn abort(args: &RunArgs) -> anyhow::Result<Exit> {
     let repo = context::repository()?;
+    context::sync(&repo, None)?;
     let run = context::run_named(&repo, args.run.as_deref())?;
     let by = repo.identity()?;
     // Whoever works on it must stop first: its result would have no place to go.
-    let _lock = match RunLock::take(&repo, &run) {
+    let lock = match RunLock::take(&repo, &run) {
         Ok(lock) => lock,
         Err(e) => match e.downcast::<Held>() {
             Ok(held) => {
@@ -183,5 +203,10 @@ pub(super) fn abort(args: &RunArgs) -> anyhow::Result<Exit> {
         transition::aborted(s, &by, Timestamp::now())
     })?;
     print(&format!("{said}\n"))?;
+    if Ledger::of(&repo, &run).read()?.state.forge == ForgeKind::Github {
+        // Its pull requests are closed.
+        drop(lock);
+        return drive::drive(&repo, &run, &Driving::default());
+    }
     Ok(Exit::Done)
 }

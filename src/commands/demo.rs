@@ -93,6 +93,7 @@ fn run_through(driving: &Driving, mut exit: Exit) -> anyhow::Result<Exit> {
                 String::new()
             },
             round: item.round,
+            source: None,
         };
         let command = if revise {
             format!("git pertask revise {} -m \"{feedback}\"", item.key)

@@ -9,7 +9,9 @@ use super::context::{self, Prepared};
 use super::{Exit, start, usage};
 use crate::git::AtCommit;
 use crate::git::Repo;
-use crate::plan::{self, Documents as _, Gate, Mode, Plan, Risk, Source, SourceKind, Task, mode};
+use crate::plan::{
+    self, CheckpointPolicy, Documents as _, Gate, Mode, Plan, Risk, Source, SourceKind, Task, mode,
+};
 
 /// What a plan looks like, for the prompt.
 const SHAPE: &str = include_str!("../../templates/draft.md");
@@ -73,6 +75,8 @@ fn prepare(repo: &Repo, name: &str, settings: &Settings) -> anyhow::Result<Prepa
         loaded,
         choice,
         warnings: Vec::new(),
+        forge: None,
+        base_checkpoint: CheckpointPolicy::Every,
     })
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use jiff::Timestamp;
@@ -11,9 +12,12 @@ use super::terminal::{self, Terminal};
 use super::{Exit, context, print};
 use crate::attempt::process::{Cancel, Canceller};
 use crate::driver::home::{Held, RunLock};
+use crate::driver::pulls::poll_pause;
 use crate::driver::{Audience as _, Driver, Options, Rest};
+use crate::forge;
 use crate::git::Repo;
 use crate::ledger::{Ledger, Snapshot};
+use crate::plan::ForgeKind;
 use crate::report;
 use crate::run::decide::{Standing, Wait};
 use crate::run::state::{Decision, Item, Person, Phase, Review, State};
@@ -22,9 +26,11 @@ use crate::run::transition;
 /// `git pertask continue`.
 pub(super) fn run(args: &ContinueArgs) -> anyhow::Result<Exit> {
     let repo = context::repository()?;
+    context::sync(&repo, args.forge)?;
     let run = context::run_named(&repo, args.run.as_deref())?;
     let snapshot = Ledger::of(&repo, &run).read()?;
-    if snapshot.state.end.is_some() {
+    let followed = snapshot.state.forge == ForgeKind::Github && snapshot.state.merged.is_none();
+    if snapshot.state.end.is_some() && !(followed && !args.dry_run) {
         if !args.dry_run {
             catch_up(&repo, &snapshot.state)?;
         }
@@ -47,7 +53,8 @@ pub(super) fn run(args: &ContinueArgs) -> anyhow::Result<Exit> {
 /// somebody had it checked out. One that is gone was deleted by somebody, and stays so.
 fn catch_up(repo: &Repo, state: &State) -> anyhow::Result<()> {
     let branch = &state.run_branch;
-    if let Standing::Behind { at } = repo.standing(&branch.name, &branch.head)?
+    if let Standing::Behind { at } =
+        repo.standing(&format!("refs/heads/{}", branch.name), &branch.head)?
         && repo.checked_out_at(&branch.name)?.is_none()
     {
         repo.swap(
@@ -86,8 +93,11 @@ pub(super) fn drive_with(
         jobs: usize::from(driving.jobs),
         cancel: interrupt.cancel.clone(),
     };
-    let mut driver = Driver::new(repo, run, options)?;
-    let ask = terminal::can_ask() && !driving.yes;
+    let kind = Ledger::of(repo, run).read()?.state.forge;
+    let forge = forge::open(kind, repo, context::patience())?;
+    let mut driver = Driver::new(repo, run, forge, options)?;
+    let here = kind == ForgeKind::Local;
+    let ask = here && terminal::can_ask() && !driving.yes;
     let rest = loop {
         let rest = driver.run(&mut audience)?;
         if rest.interrupted {
@@ -104,8 +114,13 @@ pub(super) fn drive_with(
                 }
             })
             .collect();
-        if driving.watch && !ask && only_reviews(&rest) {
-            if !watch(repo, &rest.snapshot, &interrupt)? {
+        if driving.watch && !ask && (only_reviews(&rest) || (!here && can_watch(&rest))) {
+            let goes_on = if here {
+                watch(repo, &rest.snapshot, &interrupt)?
+            } else {
+                watch_there(&mut driver, &rest, &interrupt)?
+            };
+            if !goes_on {
                 break Rest {
                     interrupted: true,
                     ..rest
@@ -117,6 +132,9 @@ pub(super) fn drive_with(
             // Who decides something while we hold the lock leaves it to us. So nobody is left
             // waiting, look once more when it is free.
             drop(lock);
+            if !here {
+                break rest;
+            }
             if Ledger::of(repo, run).tip()?.as_ref() == Some(&rest.snapshot.commit) {
                 break rest;
             }
@@ -136,6 +154,55 @@ pub(super) fn drive_with(
         }
     };
     finish(repo, &rest)
+}
+
+/// Whether something on the forge can move the run on.
+fn can_watch(rest: &Rest) -> bool {
+    let state = &rest.snapshot.state;
+    let ended = state.end.as_ref();
+    match ended {
+        Some(end) => !end.aborted && state.merged.is_none(),
+        None => !rest.waits.iter().any(|w| matches!(w, Wait::BaseBroken)),
+    }
+}
+
+/// Asks the forge for news, at first every quarter of a minute, then up to every two minutes; false
+/// when the person interrupts.
+fn watch_there(
+    driver: &mut Driver<'_>,
+    rest: &Rest,
+    interrupt: &Interrupt,
+) -> anyhow::Result<bool> {
+    const FIRST: Duration = Duration::from_secs(15);
+    const LONGEST: Duration = Duration::from_secs(120);
+    let state = &rest.snapshot.state;
+    let mut text = format!(
+        "Watching run {} on GitHub (Ctrl-C stops watching)",
+        state.run
+    );
+    for sentence in report::waits::sentences(state, &rest.waits) {
+        text.push_str("\n- ");
+        text.push_str(&sentence);
+    }
+    if let (Some(_), Some(pull)) = (&state.end, &state.pull) {
+        text.push_str("\n- the merge of ");
+        text.push_str(&pull.url);
+    }
+    eprint(&format!("{text}\n"));
+    let mut pause = FIRST;
+    loop {
+        if driver.has_news()? {
+            return Ok(true);
+        }
+        let until = Instant::now() + poll_pause(pause);
+        while Instant::now() < until {
+            if interrupt.cancel.is_cancelled() {
+                return Ok(false);
+            }
+            std::thread::sleep(Duration::from_millis(100).min(until - Instant::now()));
+        }
+        pause = (pause * 3 / 2).min(LONGEST);
+    }
 }
 
 fn only_reviews(rest: &Rest) -> bool {
@@ -181,8 +248,11 @@ pub(super) fn change(
     by: &Person,
     mut transition: impl FnMut(&mut State) -> Result<String, transition::NotPossible>,
 ) -> anyhow::Result<String> {
-    let ledger = Ledger::of(repo, run);
+    let kind = Ledger::of(repo, run).read()?.state.forge;
+    let forge = forge::open(kind, repo, context::patience())?;
+    let ledger = Ledger::of(repo, run).kept_at(forge.remote().cloned());
     for _ in 0..20 {
+        ledger.refresh_run()?;
         let snapshot = ledger.read()?;
         let mut state = snapshot.state.clone();
         let said = transition(&mut state)?;
@@ -222,6 +292,7 @@ fn checkpoint(
             commit: head.clone(),
             text,
             round: item.round,
+            source: None,
         }))
     };
     let success = success(repo, snapshot, item)?;
@@ -298,6 +369,7 @@ fn ended(snapshot: &Snapshot) -> String {
             end.by.as_ref().map_or("somebody", |p| p.name.as_str()),
             state.plan
         ),
+        _ if state.forge == ForgeKind::Github => ended_there(state),
         _ => {
             let merged = state.items.iter().filter(|i| i.phase == Phase::Merged);
             let cost = state.cost_usd();
@@ -314,6 +386,38 @@ fn ended(snapshot: &Snapshot) -> String {
                 branch = state.run_branch.name,
             )
         }
+    }
+}
+
+/// How a run on a forge has ended.
+fn ended_there(state: &State) -> String {
+    let merged = state.items.iter().filter(|i| i.phase == Phase::Merged);
+    let tasks = merged.map(|i| i.tasks.len()).sum::<usize>();
+    let cost = state.cost_usd();
+    let cost = if cost > 0.0 {
+        format!(", for ${cost:.2}")
+    } else {
+        String::new()
+    };
+    let done = format!(
+        "Run {} is complete: {tasks} of {} tasks merged into {}{cost}.",
+        state.run,
+        state.total(),
+        state.run_branch.name
+    );
+    let base = &state.base.branch;
+    match (&state.merged, &state.pull) {
+        (Some(merged), _) => format!(
+            "{done}\nIt is in {base} as {} ({}).",
+            transition::short(&merged.commit),
+            merged.because
+        ),
+        (None, Some(pull)) if pull.closed => format!(
+            "{done}\nIts pull request was closed without a merge: {}",
+            pull.url
+        ),
+        (None, Some(pull)) => format!("{done}\nMerge it into {base} there: {}", pull.url),
+        (None, None) => done,
     }
 }
 
@@ -408,6 +512,8 @@ fn finish(repo: &Repo, rest: &Rest) -> anyhow::Result<Exit> {
                 | Wait::Budget { .. }
                 | Wait::BaseBroken
                 | Wait::Gate
+                | Wait::Closed { .. }
+                | Wait::Base { .. }
         )
     };
     let elsewhere = |w: &Wait| matches!(w, Wait::Elsewhere { .. });

@@ -18,6 +18,7 @@ mod show;
 mod start;
 mod status;
 mod terminal;
+mod there;
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -171,7 +172,20 @@ fn of_git(error: &GitError) -> Exit {
         | GitError::Unsupported(_)
         | GitError::NoCommits
         | GitError::NoIdentity => Exit::Usage,
+        GitError::Remote { denied: true, .. } => Exit::PersonNeeded,
         _ => Exit::Temporary,
+    }
+}
+
+fn of_api(error: &ApiError) -> Exit {
+    match error {
+        ApiError::Unauthorized { .. }
+        | ApiError::NotFound { .. }
+        | ApiError::NotGitHub { .. }
+        | ApiError::Archived { .. } => Exit::Usage,
+        _ if error.is_temporary() => Exit::Temporary,
+        ApiError::Malformed { .. } => Exit::Temporary,
+        _ => Exit::PersonNeeded,
     }
 }
 
@@ -208,10 +222,16 @@ fn classify(error: &anyhow::Error) -> Exit {
             return match ledger {
                 LedgerError::Unknown(_) | LedgerError::Newer { .. } => Exit::Usage,
                 LedgerError::Raced(_) => Exit::Temporary,
-                LedgerError::Damaged { .. } => Exit::PersonNeeded,
+                LedgerError::Damaged { .. } | LedgerError::Refused { .. } => Exit::PersonNeeded,
                 // Transparent, so the git error itself is no link of the chain.
                 LedgerError::Git(git) => of_git(git),
             };
+        }
+        if let Some(api) = cause.downcast_ref::<ApiError>() {
+            return of_api(api);
+        }
+        if cause.is::<PlaceError>() || cause.is::<TokenError>() {
+            return Exit::Usage;
         }
         if cause.is::<std::io::Error>() {
             return Exit::Temporary;

@@ -11,10 +11,10 @@ use super::context::{self, Prepared};
 use super::{Exit, drive, plan as show_plan, print, usage};
 use crate::attempt::{process, sandbox};
 use crate::driver::home::RunLock;
-use crate::forge;
+use crate::forge::Forge as _;
 use crate::git::Repo;
 use crate::ledger::{Ledger, LedgerError};
-use crate::plan::{Mode, Plan, Sandbox};
+use crate::plan::{CheckpointPolicy, Mode, Plan, Sandbox};
 use crate::run::transition;
 
 /// `git pertask start`.
@@ -36,7 +36,11 @@ pub(super) fn run(args: &StartArgs) -> anyhow::Result<Exit> {
 /// Name and number of the run that would start; refuses what could not.
 fn ready(repo: &Repo, prepared: &Prepared) -> anyhow::Result<(String, u32)> {
     let (run, number) = name_of_run(repo, &prepared.loaded.plan.name)?;
-    no_collision(repo, &run)?;
+    let remote = prepared
+        .forge
+        .as_ref()
+        .and_then(|f| f.borrow().remote().map(|r| r.name.clone()));
+    no_collision(repo, &run, remote.as_deref())?;
     agents_are_there(prepared, repo)?;
     if prepared.config.sandbox == Sandbox::Require && sandbox::available().is_none() {
         return Err(usage!(
@@ -44,8 +48,30 @@ fn ready(repo: &Repo, prepared: &Prepared) -> anyhow::Result<(String, u32)> {
         )
         .into());
     }
-    forge::open(prepared.config.forge, repo).map_err(|e| usage!("{e}"))?;
+    if let Some(there) = &prepared.forge {
+        policy_is_of_base(prepared)?;
+        // What the token may not do is found out before there is a run.
+        there.borrow_mut().look(&[])?;
+    }
     Ok((run, number))
+}
+
+/// What is merged without a review needs that policy on the base: who starts a run may ask for more
+/// reviews than the team agreed on, not for fewer.
+fn policy_is_of_base(prepared: &Prepared) -> anyhow::Result<()> {
+    let rank = |policy| match policy {
+        CheckpointPolicy::Every => 2,
+        CheckpointPolicy::HighRisk => 1,
+        CheckpointPolicy::None => 0,
+    };
+    if rank(prepared.config.checkpoint) < rank(prepared.base_checkpoint) {
+        return Err(usage!(
+            "--checkpoint asks for fewer reviews than .pertask/config.toml on {}; on GitHub that takes a change of the file there",
+            prepared.base.branch
+        )
+        .into());
+    }
+    Ok(())
 }
 
 /// Starts a run of a prepared plan and carries on with it.
@@ -61,7 +87,10 @@ pub(super) fn begin(repo: &Repo, prepared: Prepared, driving: &Driving) -> anyho
         loaded,
         choice,
         warnings,
+        forge,
+        ..
     } = prepared;
+    let remote = forge.as_ref().and_then(|f| f.borrow().remote().cloned());
     say_before(
         &run,
         &loaded.plan,
@@ -86,7 +115,14 @@ pub(super) fn begin(repo: &Repo, prepared: Prepared, driving: &Driving) -> anyho
         "Run {run} of plan {} starts\n\n{}",
         loaded.plan.name, choice.reason
     );
-    match Ledger::of(repo, &run).create(state, &loaded.plan, &config, &message, &by, now) {
+    match Ledger::of(repo, &run).kept_at(remote).create(
+        state,
+        &loaded.plan,
+        &config,
+        &message,
+        &by,
+        now,
+    ) {
         Ok(_) => {}
         Err(LedgerError::Raced(_)) => {
             return Err(LedgerError::Raced(run.clone()))
@@ -129,9 +165,10 @@ fn name_of_run(repo: &Repo, plan: &str) -> anyhow::Result<(String, u32)> {
     }
 }
 
-fn no_collision(repo: &Repo, run: &str) -> anyhow::Result<()> {
+fn no_collision(repo: &Repo, run: &str, remote: Option<&str>) -> anyhow::Result<()> {
+    let heads = remote.map_or_else(|| "refs/heads".to_owned(), |r| format!("refs/remotes/{r}"));
     for branch in ["pertask".to_owned(), format!("pertask/{run}")] {
-        if repo.target(&format!("refs/heads/{branch}"))?.is_some() {
+        if repo.target(&format!("{heads}/{branch}"))?.is_some() {
             return Err(usage!(
                 "a branch named {branch} is in the way of the branches pertask/{run}/…; rename it: git branch -m {branch} {}-old",
                 branch.replace('/', "-")
@@ -139,11 +176,11 @@ fn no_collision(repo: &Repo, run: &str) -> anyhow::Result<()> {
             .into());
         }
     }
-    let left = repo.refs_below(&format!("refs/heads/pertask/{run}/"))?;
+    let left = repo.refs_below(&format!("{heads}/pertask/{run}/"))?;
     if let Some((name, _)) = left.first() {
         return Err(usage!(
             "{} is there from an earlier run named {run} whose ledger is gone; look at it, then rename or delete the branches pertask/{run}/…",
-            name.trim_start_matches("refs/heads/")
+            name.trim_start_matches("refs/heads/").trim_start_matches("refs/remotes/")
         )
         .into());
     }

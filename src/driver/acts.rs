@@ -69,6 +69,7 @@ impl Driver<'_> {
             by: &self.by,
         };
         let after = publisher.attempt(snapshot, &begun.order, &result, &folder)?;
+        self.moved(&snapshot.state, &after.state);
         folder.remove();
         let step = self.repo.commit_info(&after.commit)?;
         audience.said(step.message.trim_end());

@@ -13,6 +13,7 @@ pub mod gate;
 pub mod home;
 pub mod orders;
 mod prompts;
+pub mod pulls;
 mod validation;
 pub mod workers;
 
@@ -25,7 +26,7 @@ use jiff::Timestamp;
 use crate::attempt::folder::{self, Folder};
 use crate::attempt::process::Cancel;
 use crate::attempt::{BuildOrder, Event};
-use crate::forge::{self, Forge};
+use crate::forge::Forge;
 use crate::git::{GitError, Repo, Worktree};
 use crate::ledger::{Files, Ledger, LedgerError, Snapshot};
 use crate::plan::{Config, Plan};
@@ -96,6 +97,9 @@ pub struct Driver<'a> {
     base_built: bool,
     gate_seen: Option<String>,
     failure: Option<anyhow::Error>,
+    there: pulls::There,
+    /// The branch that the run's last pull request goes to.
+    base_branch: String,
 }
 
 /// How long a claim holds beside the time limits of what it is for.
@@ -109,15 +113,22 @@ impl<'a> Driver<'a> {
     ///
     /// # Errors
     /// When the ledger cannot be read, or the run's forge cannot be served.
-    pub fn new(repo: &'a Repo, run: &str, options: Options) -> anyhow::Result<Self> {
-        let ledger = Ledger::of(repo, run);
+    pub fn new(
+        repo: &'a Repo,
+        run: &str,
+        forge: Box<dyn Forge + 'a>,
+        options: Options,
+    ) -> anyhow::Result<Self> {
+        let ledger = Ledger::of(repo, run).kept_at(forge.remote().cloned());
         let snapshot = ledger.read()?;
         let plan = ledger.plan(&snapshot.commit)?;
         let config = ledger.config(&snapshot.commit)?;
+        let base_branch = plan.base.clone();
         Ok(Self {
             repo,
+            base_branch: base_branch.unwrap_or_else(|| snapshot.state.base.branch.clone()),
             home: Home::of(repo)?,
-            forge: forge::open(snapshot.state.forge, repo)?,
+            forge,
             plan,
             config,
             by: repo.identity()?,
@@ -128,6 +139,7 @@ impl<'a> Driver<'a> {
             base_built: false,
             gate_seen: None,
             failure: None,
+            there: pulls::There::default(),
         })
     }
 
@@ -146,12 +158,13 @@ impl<'a> Driver<'a> {
             while let Some(done) = self.workers.next(Duration::ZERO, audience) {
                 self.worker_done(done, audience);
             }
+            self.refresh()?;
             let snapshot = self.ledger.read()?;
-            if self.take_decisions(&snapshot, audience)? {
-                continue;
-            }
             let stopping = self.options.cancel.is_cancelled() || self.failure.is_some();
-            let facts = self.facts(&snapshot.state, stopping)?;
+            let facts = match self.facts(&snapshot, stopping) {
+                Err(e) if self.may_try_again(&e) => continue,
+                other => other?,
+            };
             let decision = decide(&snapshot.state, &facts);
             let action = decision
                 .actions
@@ -162,8 +175,10 @@ impl<'a> Driver<'a> {
                     Ok(()) => continue,
                     Err(e) if is_race(&e) => {
                         tracing::info!(error = %e, "lost a race; reading again");
+                        self.look_anew();
                         continue;
                     }
+                    Err(e) if self.may_try_again(&e) => continue,
                     Err(e) if self.workers.is_idle() => return Err(e),
                     // Let what runs come to its end first.
                     Err(e) => self.failure = Some(self.failure.take().unwrap_or(e)),
@@ -193,6 +208,9 @@ impl<'a> Driver<'a> {
             if self.workers.is_idle() || self.ledger.tip()?.as_ref() != Some(&snapshot.commit) {
                 return Ok(());
             }
+            if self.heard_of_news()? {
+                return Ok(());
+            }
         }
     }
 
@@ -203,24 +221,9 @@ impl<'a> Driver<'a> {
         }
     }
 
-    fn take_decisions(
-        &mut self,
-        snapshot: &Snapshot,
-        audience: &mut dyn Audience,
-    ) -> anyhow::Result<bool> {
-        let mut taken = false;
-        for (key, review) in self.forge.decisions(&snapshot.state)? {
-            let mut state = snapshot.state.clone();
-            if let Ok(said) = transition::reviewed(&mut state, &key, review) {
-                self.record(snapshot, state, &said, Vec::new(), audience)?;
-                taken = true;
-                break;
-            }
-        }
-        Ok(taken)
-    }
-
-    fn facts(&self, state: &State, stopping: bool) -> anyhow::Result<Facts> {
+    fn facts(&mut self, snapshot: &Snapshot, stopping: bool) -> anyhow::Result<Facts> {
+        self.look(&snapshot.state, stopping)?;
+        let state = &snapshot.state;
         let mut facts = Facts {
             now: Timestamp::now(),
             slots: if stopping {
@@ -239,7 +242,7 @@ impl<'a> Driver<'a> {
             let standing = if self.left_alone.contains(name) {
                 Standing::Same
             } else {
-                self.repo.standing(name, head)?
+                self.ledger.standing(name, head)?
             };
             facts.standings.insert(name.to_owned(), standing);
             Ok(())
@@ -269,6 +272,7 @@ impl<'a> Driver<'a> {
                 _ => {}
             }
         }
+        self.facts_there(snapshot, &mut facts)?;
         Ok(facts)
     }
 
@@ -353,7 +357,9 @@ impl<'a> Driver<'a> {
                     .item(item)
                     .context("the item to merge is gone")?
                     .clone();
-                let commit = self.forge.merge(&self.plan, &state, &whole, &self.by)?;
+                let Some(commit) = self.merge(&state, &whole)? else {
+                    return Ok(());
+                };
                 let mut said = transition::merged(&mut state, item, &commit, Timestamp::now())?;
                 said.push_str(&self.judged(&mut state)?);
                 self.record(snapshot, state, &said, Vec::new(), audience)
@@ -364,19 +370,30 @@ impl<'a> Driver<'a> {
             Action::Validate => self.validate(snapshot, state, audience),
             Action::Report => self.report(snapshot, state, audience),
             Action::Gate => self.gate(snapshot, state, audience),
+            Action::Show { .. }
+            | Action::Hear { .. }
+            | Action::Answer { .. }
+            | Action::Approve { .. }
+            | Action::Withdraw { .. }
+            | Action::TakeMerged { .. }
+            | Action::TakeClosed { .. }
+            | Action::Close { .. }
+            | Action::MergeBase { .. } => self.there(action, snapshot, state, audience),
         }
     }
 
     fn record(
-        &self,
+        &mut self,
         from: &Snapshot,
         state: State,
         said: &str,
         files: Files,
         audience: &mut dyn Audience,
     ) -> anyhow::Result<()> {
-        self.ledger
+        let after = self
+            .ledger
             .append(from, state, said, files, &self.by, Timestamp::now())?;
+        self.moved(&from.state, &after.state);
         audience.said(said);
         Ok(())
     }
@@ -389,6 +406,7 @@ impl<'a> Driver<'a> {
         audience: &mut dyn Audience,
     ) -> anyhow::Result<()> {
         if from.is_some()
+            && self.ledger.remote().is_none()
             && let Some(place) = self.repo.checked_out_at(branch)?
         {
             audience.warn(&format!(
@@ -400,12 +418,8 @@ impl<'a> Driver<'a> {
             self.left_alone.insert(branch.to_owned());
             return Ok(());
         }
-        self.repo.swap(
-            &format!("refs/heads/{branch}"),
-            from,
-            to,
-            "pertask: as the ledger says",
-        )?;
+        self.ledger
+            .move_branch(branch, from, to, "pertask: as the ledger says")?;
         Ok(())
     }
 

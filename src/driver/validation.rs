@@ -44,7 +44,7 @@ impl Driver<'_> {
     }
 
     pub(super) fn judge(
-        &self,
+        &mut self,
         snapshot: &Snapshot,
         mut state: State,
         audience: &mut dyn Audience,
@@ -55,7 +55,7 @@ impl Driver<'_> {
     }
 
     pub(super) fn validate(
-        &self,
+        &mut self,
         snapshot: &Snapshot,
         mut state: State,
         audience: &mut dyn Audience,
@@ -67,7 +67,7 @@ impl Driver<'_> {
 
     /// Writes the report onto the run branch, unless it says this already.
     pub(super) fn report(
-        &self,
+        &mut self,
         snapshot: &Snapshot,
         mut state: State,
         audience: &mut dyn Audience,

@@ -2,11 +2,13 @@
 
 use jiff::Timestamp;
 
-use super::Forge;
+use super::{Asked, Forge, Merging, Page, Reply, Target};
+use crate::git::remote::Remote;
 use crate::git::{NewCommit, Repo};
 use crate::plan::{MergeMethod, Plan};
 use crate::report;
-use crate::run::state::{Item, Person, Review, State};
+use crate::run::seen::{Seen, SeenPull, Voice};
+use crate::run::state::{Item, Person, State};
 
 /// The local forge.
 pub struct Local<'r> {
@@ -70,9 +72,21 @@ impl<'r> Local<'r> {
 }
 
 impl Forge for Local<'_> {
-    fn decisions(&mut self, _: &State) -> anyhow::Result<Vec<(String, Review)>> {
+    fn remote(&self) -> Option<&Remote> {
+        None
+    }
+
+    fn web(&self) -> Option<String> {
+        None
+    }
+
+    fn look(&mut self, _: &[Target]) -> anyhow::Result<Option<Seen>> {
         // Who decides in the terminal writes the ledger at once.
-        Ok(Vec::new())
+        Ok(None)
+    }
+
+    fn changed(&mut self, _: &Seen) -> anyhow::Result<bool> {
+        Ok(false)
     }
 
     fn merge(
@@ -81,23 +95,63 @@ impl Forge for Local<'_> {
         state: &State,
         item: &Item,
         by: &Person,
-    ) -> anyhow::Result<String> {
+        _: Option<&SeenPull>,
+    ) -> anyhow::Result<Merging> {
         let head = item.branch.as_ref().map_or("", |b| b.head.as_str());
-        match state.merge {
-            MergeMethod::Squash => self.squash(plan, state, item, head, by),
-            MergeMethod::Merge => Ok(self.repo.commit(&NewCommit {
+        let commit = match state.merge {
+            MergeMethod::Squash => self.squash(plan, state, item, head, by)?,
+            MergeMethod::Merge => self.repo.commit(&NewCommit {
                 tree: &self.repo.tree_of(head)?,
                 parents: &[state.run_branch.head.clone(), head.to_owned()],
                 message: &squash_text(plan, state, item),
                 author: by,
                 committer: by,
                 time: Timestamp::now(),
-            })?),
+            })?,
             MergeMethod::Rebase => match self.rebase(state, head, by)? {
-                Some(commit) => Ok(commit),
-                None => self.squash(plan, state, item, head, by),
+                Some(commit) => commit,
+                None => self.squash(plan, state, item, head, by)?,
             },
-        }
+        };
+        Ok(Merging::Done(commit))
+    }
+
+    fn differs(&self, _: &Page, _: Option<&SeenPull>) -> bool {
+        false
+    }
+
+    fn show(
+        &mut self,
+        _: &Page,
+        pull: Option<&SeenPull>,
+    ) -> anyhow::Result<(SeenPull, Vec<String>)> {
+        Ok((pull.cloned().unwrap_or_default(), Vec::new()))
+    }
+
+    fn close(&mut self, _: &SeenPull) -> anyhow::Result<()> {
+        Ok(())
+    }
+
+    fn answer(
+        &mut self,
+        _: &SeenPull,
+        _: &Voice,
+        _: bool,
+        _: Option<(String, String)>,
+    ) -> anyhow::Result<()> {
+        Ok(())
+    }
+
+    fn asked_for(&mut self, _: &SeenPull, _: &[Voice]) -> anyhow::Result<Asked> {
+        Ok(Asked::default())
+    }
+
+    fn reply(&mut self, _: &SeenPull, _: &[Reply]) -> anyhow::Result<()> {
+        Ok(())
+    }
+
+    fn say(&mut self, _: &SeenPull, _: &str) -> anyhow::Result<()> {
+        Ok(())
     }
 }
 

@@ -124,6 +124,12 @@ impl Git {
         Ok((status, stdout))
     }
 
+    /// Runs it and returns exit status, stdout and stderr, whatever the status.
+    pub(super) fn all(self) -> Result<(i32, Vec<u8>, Vec<u8>)> {
+        let (status, stdout, stderr, _) = self.run()?;
+        Ok((status, stdout, stderr))
+    }
+
     /// Runs it with the person's terminal; how it ends does not matter.
     pub(super) fn interactive(mut self) -> Result<()> {
         let line = self.line();

@@ -14,6 +14,7 @@ mod content;
 mod documents;
 mod objects;
 mod refs;
+pub mod remote;
 mod remote_config;
 mod worktree;
 
@@ -70,6 +71,24 @@ pub enum GitError {
         /// The command line.
         command: String,
         /// What it printed to stderr, or why it could not be started.
+        detail: String,
+    },
+    /// A remote could not be used; for a push, whether it took effect is not known.
+    #[error("the remote {remote} {}: {detail}", if *.denied { "does not let us in" } else { "cannot be reached" })]
+    Remote {
+        /// Its name.
+        remote: String,
+        /// It was reached, and refuses us.
+        denied: bool,
+        /// What git says.
+        detail: String,
+    },
+    /// The remote has no such ref.
+    #[error("the remote {remote} does not have it: {detail}")]
+    NoSuchRef {
+        /// Its name.
+        remote: String,
+        /// What git says.
         detail: String,
     },
     /// Anything libgit2 says.

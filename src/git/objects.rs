@@ -468,6 +468,38 @@ impl Repo {
             .to_string())
     }
 
+    /// Which lines of one file differ between two trees, without context.
+    ///
+    /// # Errors
+    /// When a tree is missing.
+    pub fn line_changes(&self, before: &str, after: &str, path: &str) -> Result<Vec<Hunk>> {
+        let mut options = git2::DiffOptions::new();
+        options
+            .pathspec(path)
+            .disable_pathspec_match(true)
+            .context_lines(0);
+        let diff = self.inner.diff_tree_to_tree(
+            Some(&self.tree(before)?),
+            Some(&self.tree(after)?),
+            Some(&mut options),
+        )?;
+        let mut hunks = Vec::new();
+        diff.foreach(
+            &mut |_, _| true,
+            None,
+            Some(&mut |_, hunk| {
+                hunks.push(Hunk {
+                    old_start: hunk.old_start(),
+                    removed: hunk.old_lines(),
+                    added: hunk.new_lines(),
+                });
+                true
+            }),
+            None,
+        )?;
+        Ok(hunks)
+    }
+
     /// The difference between two trees as a patch, for people.
     ///
     /// # Errors
@@ -488,6 +520,17 @@ impl Repo {
         })?;
         Ok(String::from_utf8_lossy(&text).into_owned())
     }
+}
+
+/// Lines of a file that differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hunk {
+    /// The first line before, from 1; the line behind which lines were added, when none went.
+    pub old_start: u32,
+    /// Lines that went.
+    pub removed: u32,
+    /// Lines that came.
+    pub added: u32,
 }
 
 /// What is known of a commit.

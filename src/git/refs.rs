@@ -128,12 +128,12 @@ impl Repo {
         path.into()
     }
 
-    /// Where the branch `name` stands beside `ours`.
+    /// Where a ref, by its full name, stands beside `ours`.
     ///
     /// # Errors
     /// When the repository cannot be read.
-    pub fn standing(&self, branch: &str, ours: &str) -> Result<Standing> {
-        let Some(at) = self.target(&format!("refs/heads/{branch}"))? else {
+    pub fn standing(&self, full_name: &str, ours: &str) -> Result<Standing> {
+        let Some(at) = self.target(full_name)? else {
             return Ok(Standing::Missing);
         };
         if at == ours {

@@ -5,17 +5,24 @@
 //! `state.json` is all that is needed to go on, so reading takes the same time however long the
 //! history is.
 //!
+//! In a run on a forge the ref is the remote's, and what is here repeats it: recording is a push, which
+//! moves the run's branches together with it, all or none.
+//!
 //! Races: the ref moves by compare-and-swap from the commit that was read; who loses gets
 //! [`LedgerError::Raced`], reads again and decides again. Crashes: blobs, tree and commit are written
 //! before the ref moves, so the ref names either the old state or the new one, whole.
+
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 
+use crate::git::remote::{Move, Pushed, Remote};
 use crate::git::{GitError, NewCommit, Repo};
 use crate::plan::{Config, Plan};
+use crate::run::decide::Standing;
 use crate::run::state::{self, Person, State};
 
 /// Where the ledgers' refs are.
@@ -31,6 +38,14 @@ pub enum LedgerError {
     /// Somebody else recorded something first.
     #[error("somebody else recorded a step of {0} first")]
     Raced(String),
+    /// The remote will not have what was to be recorded; nothing was.
+    #[error("the remote refuses to record a step of {run}: {why}")]
+    Refused {
+        /// The run.
+        run: String,
+        /// What it says.
+        why: String,
+    },
     /// There is no such run.
     #[error("there is no run named {0}")]
     Unknown(String),
@@ -71,6 +86,7 @@ pub type Result<T, E = LedgerError> = std::result::Result<T, E>;
 pub struct Ledger<'r> {
     repo: &'r Repo,
     run: String,
+    remote: Option<Remote>,
 }
 
 /// The state with the commit it was read from.
@@ -125,6 +141,168 @@ impl<'r> Ledger<'r> {
         Self {
             repo,
             run: run.to_owned(),
+            remote: None,
+        }
+    }
+
+    /// The same, kept at a remote.
+    #[must_use]
+    pub fn kept_at(mut self, remote: Option<Remote>) -> Self {
+        self.remote = remote;
+        self
+    }
+
+    /// The remote it is kept at.
+    #[must_use]
+    pub fn remote(&self) -> Option<&Remote> {
+        self.remote.as_ref()
+    }
+
+    /// Brings what is here up to the remote: ledger, branches of the run, the base.
+    ///
+    /// # Errors
+    /// [`LedgerError::Unknown`] when the remote has no such run; the remote cannot be reached.
+    pub fn refresh(&self, base: &str) -> Result<()> {
+        let Some(remote) = &self.remote else {
+            return Ok(());
+        };
+        let ours = self.ref_name();
+        let name = &remote.name;
+        let refspecs = [
+            format!("+{ours}:{ours}"),
+            format!(
+                "+refs/heads/pertask/{run}/*:refs/remotes/{name}/pertask/{run}/*",
+                run = self.run
+            ),
+            format!("+refs/heads/{base}:refs/remotes/{name}/{base}"),
+        ];
+        match self.repo.fetch(remote, &refspecs) {
+            Err(GitError::NoSuchRef { detail, .. }) if detail.contains(PREFIX) => {
+                Err(LedgerError::Unknown(self.run.clone()))
+            }
+            other => Ok(other?),
+        }
+    }
+
+    /// Brings the ledger alone up to the remote.
+    ///
+    /// # Errors
+    /// As [`Ledger::refresh`].
+    pub fn refresh_run(&self) -> Result<()> {
+        let Some(remote) = &self.remote else {
+            return Ok(());
+        };
+        let ours = self.ref_name();
+        match self.repo.fetch_more(remote, &[format!("+{ours}:{ours}")]) {
+            Err(GitError::NoSuchRef { .. }) => Err(LedgerError::Unknown(self.run.clone())),
+            other => Ok(other?),
+        }
+    }
+
+    /// Full name of the ref where a branch of the run is, as far as is known here.
+    fn branch_ref(&self, branch: &str) -> String {
+        match &self.remote {
+            Some(remote) => format!("refs/remotes/{}/{branch}", remote.name),
+            None => format!("refs/heads/{branch}"),
+        }
+    }
+
+    /// The commit a branch of the run is at.
+    ///
+    /// # Errors
+    /// When the repository cannot be read.
+    pub fn branch(&self, branch: &str) -> Result<Option<String>> {
+        Ok(self.repo.target(&self.branch_ref(branch))?)
+    }
+
+    /// Where a branch of the run stands beside `ours`.
+    ///
+    /// # Errors
+    /// When the repository cannot be read.
+    pub fn standing(&self, branch: &str, ours: &str) -> Result<Standing> {
+        Ok(self.repo.standing(&self.branch_ref(branch), ours)?)
+    }
+
+    /// Moves a branch of the run, at the remote if that is where the run is.
+    ///
+    /// # Errors
+    /// [`GitError::Raced`] when it is elsewhere; [`LedgerError::Refused`].
+    pub fn move_branch(&self, branch: &str, from: Option<&str>, to: &str, why: &str) -> Result<()> {
+        let full = format!("refs/heads/{branch}");
+        let Some(remote) = &self.remote else {
+            return Ok(self.repo.swap(&full, from, to, why)?);
+        };
+        let moved = Move {
+            name: full.clone(),
+            from: from.map(str::to_owned),
+            to: Some(to.to_owned()),
+        };
+        match self.repo.push(remote, &[moved])? {
+            Pushed::Done => Ok(()),
+            Pushed::Raced => Err(GitError::Raced { name: full }.into()),
+            Pushed::Refused { why } => Err(LedgerError::Refused {
+                run: self.run.clone(),
+                why,
+            }),
+        }
+    }
+
+    /// The branches that a transition moves, for the push that records it. One that is not where it
+    /// can be moved from is left for `decide` to look at.
+    fn branch_moves(&self, before: Option<&State>, after: &State) -> Result<Vec<Move>> {
+        let mut moves = Vec::new();
+        let known: BTreeSet<_> = before.map(heads).unwrap_or_default().into_iter().collect();
+        for (branch, head) in heads(after) {
+            if known.contains(&(branch.clone(), head.clone())) {
+                continue;
+            }
+            let at = self.branch(&branch)?;
+            let forward = match at.as_deref() {
+                Some(at) => at != head && self.repo.is_ancestor(at, &head)?,
+                None => true,
+            };
+            if forward {
+                moves.push(Move {
+                    name: format!("refs/heads/{branch}"),
+                    from: at,
+                    to: Some(head),
+                });
+            }
+        }
+        Ok(moves)
+    }
+
+    fn push_step(
+        &self,
+        remote: &Remote,
+        from: Option<&Snapshot>,
+        commit: &str,
+        state: &State,
+    ) -> Result<()> {
+        let mut moves = vec![Move {
+            name: self.ref_name(),
+            from: from.map(|s| s.commit.clone()),
+            to: Some(commit.to_owned()),
+        }];
+        moves.extend(self.branch_moves(from.map(|s| &s.state), state)?);
+        match self.repo.push(remote, &moves) {
+            Ok(Pushed::Done) => Ok(()),
+            Ok(Pushed::Raced) => Err(LedgerError::Raced(self.run.clone())),
+            Ok(Pushed::Refused { why }) => Err(LedgerError::Refused {
+                run: self.run.clone(),
+                why,
+            }),
+            // The line may have gone dead after the remote took it: look, once.
+            Err(e @ GitError::Remote { denied: false, .. }) => {
+                if self.refresh(&state.base.branch).is_ok()
+                    && self.tip()?.as_deref() == Some(commit)
+                {
+                    Ok(())
+                } else {
+                    Err(e.into())
+                }
+            }
+            Err(e) => Err(e.into()),
         }
     }
 
@@ -267,7 +445,7 @@ impl<'r> Ledger<'r> {
         by: &Person,
         at: Timestamp,
     ) -> Result<Snapshot> {
-        self.write(Some(&from.commit), state, message, files, by, at)
+        self.write(Some(from), state, message, files, by, at)
     }
 
     /// Records a transition that changes the pinned plan and configuration.
@@ -289,12 +467,12 @@ impl<'r> Ledger<'r> {
             (PLAN.to_owned(), to_json(plan)),
             (CONFIG.to_owned(), to_json(config)),
         ];
-        self.write(Some(&from.commit), state, message, files, by, at)
+        self.write(Some(from), state, message, files, by, at)
     }
 
     fn write(
         &self,
-        from: Option<&str>,
+        from: Option<&Snapshot>,
         mut state: State,
         message: &str,
         mut files: Files,
@@ -306,8 +484,9 @@ impl<'r> Ledger<'r> {
             .into_iter()
             .map(|(path, bytes)| (path, Some(bytes)))
             .collect();
-        let tree = self.repo.with_files(from, &edits)?;
-        let parents: Vec<String> = from.iter().map(|p| (*p).to_owned()).collect();
+        let parent = from.map(|s| s.commit.as_str());
+        let tree = self.repo.with_files(parent, &edits)?;
+        let parents: Vec<String> = parent.iter().map(|p| (*p).to_owned()).collect();
         let commit = self.repo.commit(&NewCommit {
             tree: &tree,
             parents: &parents,
@@ -316,8 +495,12 @@ impl<'r> Ledger<'r> {
             committer: by,
             time: at,
         })?;
+        if let Some(remote) = &self.remote {
+            self.push_step(remote, from, &commit, &state)?;
+            return Ok(Snapshot { commit, state });
+        }
         let why = message.lines().next().unwrap_or_default();
-        match self.repo.swap(&self.ref_name(), from, &commit, why) {
+        match self.repo.swap(&self.ref_name(), parent, &commit, why) {
             Ok(()) => Ok(Snapshot { commit, state }),
             Err(GitError::Raced { .. }) => Err(LedgerError::Raced(self.run.clone())),
             Err(e) => Err(e.into()),
@@ -345,6 +528,22 @@ impl<'r> Ledger<'r> {
         }
         Ok(steps)
     }
+}
+
+/// Every branch that a state names, with the commit it belongs at.
+fn heads(state: &State) -> Vec<(String, String)> {
+    let mut found = vec![(state.run_branch.name.clone(), state.run_branch.head.clone())];
+    for item in &state.items {
+        if let Some(branch) = item.branch.as_ref().filter(|_| !item.is_settled()) {
+            found.push((branch.name.clone(), branch.head.clone()));
+        }
+        for attempt in &item.attempts {
+            if let (Some(kept), Some(commit)) = (&attempt.kept, &attempt.commit) {
+                found.push((kept.clone(), commit.clone()));
+            }
+        }
+    }
+    found
 }
 
 /// The state as the ledger stores it: JSON with a line for each item, so that `git diff` reads well

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use crate::attempt::folder::Folder;
 use crate::git::{GitError, NewCommit, Repo};
-use crate::ledger::{Files, Ledger, Snapshot, to_json};
+use crate::ledger::{Files, Ledger, LedgerError, Snapshot, to_json};
 use crate::plan::{Config, Plan};
 use crate::report;
 use crate::run::P0;
@@ -152,7 +152,10 @@ impl Publisher<'_> {
         let published = self.put_into_git(&from.state, &sketch, item, order, result)?;
         let mut state = from.state.clone();
         let said = transition::finished(&mut state, result, &facts(published.clone()))?;
-        if let (Some(kept), Some(commit)) = (&published.kept, &published.commit) {
+        // At a remote it moves together with the ledger.
+        if let (Some(kept), Some(commit)) = (&published.kept, &published.commit)
+            && self.ledger.remote().is_none()
+        {
             self.keep(kept, commit)?;
         }
         let files = attempt_files(self.repo, item, order, result, folder);
@@ -163,12 +166,11 @@ impl Publisher<'_> {
 
     /// Points a branch that keeps work at its commit; it may be there from before a crash.
     fn keep(&self, branch: &str, commit: &str) -> anyhow::Result<()> {
-        let name = format!("refs/heads/{branch}");
-        match self
-            .repo
-            .swap(&name, None, commit, "keep the work of an attempt")
-        {
-            Err(GitError::Raced { .. }) if self.repo.target(&name)?.as_deref() == Some(commit) => {
+        let why = "keep the work of an attempt";
+        match self.ledger.move_branch(branch, None, commit, why) {
+            Err(LedgerError::Git(GitError::Raced { .. }))
+                if self.ledger.branch(branch)?.as_deref() == Some(commit) =>
+            {
                 Ok(())
             }
             other => Ok(other?),

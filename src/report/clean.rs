@@ -44,11 +44,18 @@ pub fn visible(text: &str) -> String {
 
 /// One line of Markdown that is rendered as the text itself: no heading, list, fence, table, link,
 /// image, emphasis or HTML can come of it. Code between single backticks stays code.
+///
+/// What GitHub would take for a mention, a reference to an issue or an address is made code, where
+/// it notifies nobody, refers to nothing and closes nothing.
 #[must_use]
 pub fn markdown(text: &str) -> String {
     let text = line(text);
     let mut out = String::with_capacity(text.len() + 8);
-    let mut rest = escape_start(&text, &mut out);
+    let mut rest = if refers(word(&text)) {
+        text.as_str()
+    } else {
+        escape_start(&text, &mut out)
+    };
     let mut before = None;
     while let Some(c) = rest.chars().next() {
         if c == '`' {
@@ -58,6 +65,7 @@ pub fn markdown(text: &str) -> String {
                 // A longer run does not close a single backtick, so such a text is no code.
                 && !after[end + 1..].starts_with('`')
             {
+                apart(&mut out);
                 out.push('`');
                 out.push_str(&after[..=end]);
                 rest = &after[end + 1..];
@@ -70,8 +78,75 @@ pub fn markdown(text: &str) -> String {
             before = Some('`');
             continue;
         }
-        rest = &rest[c.len_utf8()..];
-        let after = rest.chars().next();
+        let starts = matches!(before, None | Some(' ' | '`'));
+        if starts && refers(word(rest)) {
+            let all = word(rest);
+            let core = all.trim_start_matches(['(', '[', '{', '"', '\'', '<', '*', '_', '~']);
+            let (lead, tail) = all.split_at(all.len() - core.len());
+            let core = tail.trim_end_matches(PUNCTUATION);
+            plain(&mut out, lead, &mut before);
+            apart(&mut out);
+            out.push_str(&code(core));
+            before = core.chars().last();
+            plain(&mut out, &tail[core.len()..], &mut before);
+            rest = &rest[all.len()..];
+            continue;
+        }
+        let length = if starts {
+            word(rest).len().max(c.len_utf8())
+        } else {
+            c.len_utf8()
+        };
+        let (piece, after) = rest.split_at(length);
+        plain(&mut out, piece, &mut before);
+        rest = after;
+    }
+    out
+}
+
+/// What ends a sentence or a bracket and is no part of what stands before it.
+const PUNCTUATION: [char; 15] = [
+    '.', ',', ';', ':', '!', '?', ')', ']', '}', '"', '\'', '>', '*', '_', '~',
+];
+
+/// Up to the next white space or backtick.
+fn word(text: &str) -> &str {
+    text.split([' ', '`']).next().unwrap_or_default()
+}
+
+/// Two pieces of code that touch would be one.
+fn apart(out: &mut String) {
+    if out.ends_with('`') {
+        out.push(' ');
+    }
+}
+
+/// Whether GitHub would make a mention, a reference or a link of something in a word
+/// (<https://docs.github.com/en/get-started/writing-on-github>): `@name`, `#1`, `GH-1`, addresses.
+#[must_use]
+pub fn refers(word: &str) -> bool {
+    let bytes = word.as_bytes();
+    let follows = |i: usize, what: fn(&u8) -> bool| bytes.get(i).is_some_and(what);
+    let digit: fn(&u8) -> bool = u8::is_ascii_digit;
+    bytes.iter().enumerate().any(|(i, b)| match b {
+        b'@' => follows(i + 1, u8::is_ascii_alphanumeric),
+        b'#' => follows(i + 1, digit),
+        b':' => bytes[i..].starts_with(b"://"),
+        b'g' | b'G' => {
+            bytes[i..].len() > 3
+                && bytes[i..i + 3].eq_ignore_ascii_case(b"gh-")
+                && follows(i + 3, digit)
+        }
+        b'w' | b'W' => bytes[i..].len() > 3 && bytes[i..i + 4].eq_ignore_ascii_case(b"www."),
+        _ => false,
+    })
+}
+
+/// Escapes what means something within a line.
+fn plain(out: &mut String, text: &str, before: &mut Option<char>) {
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        let after = chars.peek().copied();
         let escape = match c {
             '\\' | '<' | '>' | '[' | ']' | '*' | '~' | '|' => true,
             '_' => {
@@ -86,9 +161,8 @@ pub fn markdown(text: &str) -> String {
             out.push('\\');
         }
         out.push(c);
-        before = Some(c);
+        *before = Some(c);
     }
-    out
 }
 
 /// Escapes what means something only at the start of a block; returns what is left.
@@ -114,6 +188,7 @@ pub fn path(text: &str) -> String {
     let bytes = text.as_bytes();
     let inner = |i: usize| bytes.get(i).is_some_and(u8::is_ascii_alphanumeric);
     let harmless = !text.is_empty()
+        && !refers(text)
         && !text.ends_with('.')
         && !text.starts_with('-')
         && bytes.iter().enumerate().all(|(i, b)| match b {
@@ -160,8 +235,24 @@ mod tests {
         );
         assert_eq!(markdown("open ` tick"), "open \\` tick");
         assert_eq!(markdown("<!-- x -->"), "\\<!-- x --\\>");
-        assert_eq!(markdown("![p](http://x)"), "\\!\\[p\\](http://x)");
+        assert_eq!(markdown("![p](x)"), "\\!\\[p\\](x)");
         assert_eq!(markdown("&lt; A & B"), "\\&lt; A & B");
+    }
+
+    #[test]
+    fn nobody_is_called_and_nothing_closed() {
+        assert_eq!(
+            markdown("Fixes #1, gh-2 and o/r#3 (thanks @bob)."),
+            "Fixes `#1`, `gh-2` and `o/r#3` (thanks `@bob`)."
+        );
+        assert_eq!(markdown("#7"), "`#7`");
+        assert_eq!(markdown("`a`@bob`b`"), "`a` `@bob` `b`");
+        assert_eq!(
+            markdown("see https://github.com/o/r/issues/1"),
+            "see `https://github.com/o/r/issues/1`"
+        );
+        assert_eq!(markdown("a @ b # c"), "a @ b # c");
+        assert_eq!(path("www.x/y"), "`www.x/y`");
     }
 
     /// Whatever goes in, a renderer shows one paragraph with text and code in it, and that text is
@@ -171,7 +262,8 @@ mod tests {
         let pieces = [
             "#", "##", "-", "*", "**", "_", "__", "`", "``", "```", "~~~", "1.", "2)", "<b>",
             "<!--", "-->", "[x]", "(y)", "![", "]", "&amp;", "\\", "|", "---", "===", " ", "\n",
-            "word", "é", ":", ">", "$", "a_b", "[^1]:", "http://x",
+            "word", "é", ":", ">", "$", "a_b", "[^1]:", "http://x", "@bob", "#1", "GH-2", "www.x",
+            "(", ")",
         ];
         let mut random = crate::report::sample::Random::new(7);
         for _ in 0..4000 {
@@ -185,7 +277,11 @@ mod tests {
                 Options::all() - Options::ENABLE_SMART_PUNCTUATION - Options::ENABLE_MATH,
             ) {
                 match event {
-                    Event::Text(t) | Event::Code(t) => seen.push_str(&t),
+                    Event::Text(t) => {
+                        assert!(!t.split(' ').any(refers), "{t:?} in {cleaned:?}");
+                        seen.push_str(&t);
+                    }
+                    Event::Code(t) => seen.push_str(&t),
                     Event::Start(Tag::Paragraph) | Event::End(_) => {}
                     other => panic!("{text:?} became {cleaned:?}, which holds {other:?}"),
                 }

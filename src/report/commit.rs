@@ -87,6 +87,38 @@ pub fn report_message(state: &State) -> String {
     )
 }
 
+/// The commit that lays out the branch of an item none of whose attempts has passed: the log alone.
+#[must_use]
+pub fn laid_out_message(state: &State, item: &Item) -> String {
+    let said = format!("{}: log of what was tried", title(state, item));
+    compose(
+        &subject(state, item, &said),
+        &["Nothing of the work is in here; it is kept on branches of its own.".to_owned()],
+        &Trailers::of(state, item),
+    )
+}
+
+/// The merge of the base into the run branch.
+#[must_use]
+pub fn base_message(state: &State, base: &str) -> String {
+    let mut trailers = Trailers(Vec::new());
+    trailers.add("Pertask-Run", &state.run);
+    let branch = line(&state.base.branch);
+    let subject = format!(
+        "[{}] Merge {branch} into {}",
+        line(&state.run),
+        line(&state.run_branch.name)
+    );
+    compose(
+        &words::cut(&subject, SUBJECT),
+        &[format!(
+            "{branch} has moved on to {} since the run started.",
+            short(&line(base))
+        )],
+        &trailers,
+    )
+}
+
 /// The commit that keeps the work of an attempt that did not pass.
 #[must_use]
 pub fn kept_message(state: &State, item: &Item, attempt: &Attempt) -> String {
@@ -331,6 +363,7 @@ mod tests {
         state.item_mut("types").unwrap().phase = Phase::Approved {
             because: "policy: checkpoint none".to_owned(),
             commit: sample::oid('c'),
+            by_policy: true,
         };
         let item = state.item("types").unwrap();
         let said = squash_message(&state, item, PURPOSE);

@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 
 use super::clean::{self, markdown};
+use super::markdown::cell;
 use super::words;
 use crate::rules::Finding;
 use crate::run::compliance::{Compliance, Exception, NoteStanding, same};
@@ -138,20 +139,6 @@ fn row(out: &mut String, rule: &str, place: &str, finding: &str, status: &str) {
         cell(&finding),
         cell(status)
     );
-}
-
-/// Text for a cell: a bar would end it.
-fn cell(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut escaped = false;
-    for c in text.chars() {
-        if c == '|' && !escaped {
-            out.push('\\');
-        }
-        escaped = c == '\\' && !escaped;
-        out.push(c);
-    }
-    out
 }
 
 #[cfg(test)]

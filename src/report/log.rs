@@ -43,6 +43,19 @@ pub fn render(state: &State, wanted: &[&str]) -> String {
     out
 }
 
+/// The sections of one item: what the log says of it.
+#[must_use]
+pub fn entry(item: &Item) -> String {
+    let mut out = String::new();
+    for task in &item.tasks {
+        if !out.is_empty() {
+            out.push('\n');
+        }
+        section(&mut out, item, task);
+    }
+    out
+}
+
 fn head(state: &State) -> String {
     let mode = match state.mode {
         Mode::PerTask => "one agent per task",

@@ -12,6 +12,8 @@ pub mod compliance;
 pub mod facts;
 pub mod history;
 pub mod log;
+pub mod markdown;
+pub mod pull;
 pub mod show;
 pub mod status;
 pub mod style;

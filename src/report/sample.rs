@@ -51,23 +51,8 @@ fn tasks() -> Vec<TaskRef> {
 }
 
 pub fn item(key: &str, position: u32, tasks: Vec<TaskRef>, depends_on: &[&str]) -> Item {
-    Item {
-        key: key.to_owned(),
-        position,
-        tasks,
-        depends_on: depends_on.iter().map(|d| (*d).to_owned()).collect(),
-        risk: Risk::Low,
-        round: 1,
-        phase: Phase::Pending,
-        branch: None,
-        attempts: Vec::new(),
-        reviews: Vec::new(),
-        merged: None,
-        pending: None,
-        count_from: 1,
-        waits_for: Vec::new(),
-        rounds: Vec::new(),
-    }
+    let depends_on = depends_on.iter().map(|d| (*d).to_owned()).collect();
+    Item::new(key, position, tasks, depends_on, Risk::Low)
 }
 
 /// A run that has just started, four tasks, nothing done.
@@ -103,6 +88,9 @@ pub fn state() -> State {
         items,
         gate: Vec::new(),
         compliance: crate::run::compliance::Compliance::default(),
+        gate_of: None,
+        pull: None,
+        merged: None,
         end: None,
     }
 }
@@ -222,6 +210,7 @@ pub fn review(state: &mut State, key: &str, decision: Decision, text: &str) {
             .unwrap_or_default(),
         text: text.to_owned(),
         round: item.round,
+        source: None,
     });
 }
 
@@ -432,6 +421,7 @@ impl Random {
                 commit: self.hostile(),
                 text: self.hostile(),
                 round: 1,
+                source: None,
             });
         }
         let text = self.hostile();
@@ -446,6 +436,7 @@ impl Random {
             3 => Phase::Approved {
                 because: text.clone(),
                 commit: text,
+                by_policy: self.flip(),
             },
             4 => Phase::Merged,
             5 => Phase::Failed {

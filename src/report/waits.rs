@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::clean::{line, short_line};
 use super::words;
-use crate::run::decide::Wait;
+use crate::run::decide::{BaseHeld, Wait};
 use crate::run::state::{Claim, Item, Phase, State};
 use crate::run::transition::{round_of, short};
 
@@ -149,6 +149,23 @@ impl<'s> Names<'s> {
                 words::money(state.cost_usd()),
                 line(limit)
             ),
+            Wait::Votes { item, why } => format!(
+                "{} of {}: {}",
+                if why.len() == 1 { "this" } else { "these" },
+                self.name(item),
+                short_line(&why.join("; "), 2 * QUOTE)
+            ),
+            Wait::Closed { item } => format!(
+                "its pull request to be opened again, for {}, or `git pertask skip {run} {} -m …`",
+                self.name(item),
+                line(item)
+            ),
+            Wait::Held { item, why } => format!(
+                "the merge of {}: {}",
+                self.name(item),
+                short_line(why, 2 * QUOTE)
+            ),
+            Wait::Base { commit, held } => base(state, commit, held),
             Wait::BaseBroken => base_broken(state, &run),
             Wait::Gate => gate(state, &run),
         }
@@ -190,6 +207,28 @@ fn attempt(claim: &Claim) -> String {
         OrderKind::Forward => "checking the run branch merged in".to_owned(),
         OrderKind::Person => "checking a person's commit".to_owned(),
         _ => format!("attempt {}", claim.attempt),
+    }
+}
+
+/// The base has moved on, and only a person can bring it in.
+fn base(state: &State, commit: &str, held: &BaseHeld) -> String {
+    let base = line(&state.base.branch);
+    let branch = line(&state.run_branch.name);
+    let commands = format!(
+        "`git fetch origin`, `git switch --detach origin/{branch}`, `git merge origin/{base}`, `git push origin HEAD:refs/heads/{branch}`, then `git pertask continue {}`",
+        line(&state.run)
+    );
+    match held {
+        BaseHeld::Conflicts { files } => format!(
+            "{base} (at {}) to be merged into {branch} by hand, it conflicts in {}: {commands}",
+            short(commit),
+            short_line(&files.join(", "), QUOTE)
+        ),
+        BaseHeld::Refused { why } => format!(
+            "{base} (at {}) to be merged into {branch} by somebody who may push it ({}): {commands}",
+            short(commit),
+            short_line(why, QUOTE)
+        ),
     }
 }
 

@@ -152,23 +152,7 @@ fn reference(task: &Task, position: u32) -> TaskRef {
 }
 
 fn blank() -> Item {
-    Item {
-        key: String::new(),
-        position: 0,
-        tasks: Vec::new(),
-        depends_on: Vec::new(),
-        risk: crate::plan::Risk::Low,
-        round: 1,
-        phase: Phase::Pending,
-        branch: None,
-        attempts: Vec::new(),
-        reviews: Vec::new(),
-        merged: None,
-        pending: None,
-        count_from: 1,
-        waits_for: Vec::new(),
-        rounds: Vec::new(),
-    }
+    Item::new("", 0, Vec::new(), Vec::new(), crate::plan::Risk::Low)
 }
 
 fn compare_tasks(old: &[&Task], new: &[Task], kept: &BTreeSet<String>, amendment: &mut Amendment) {

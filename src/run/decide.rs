@@ -8,9 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
+use super::approval::Policy;
 use super::order::OrderKind;
+use super::seen::Seen;
 use super::state::{Claim, Item, Phase, State};
-use crate::plan::Limits;
+use crate::plan::{ForgeKind, Limits};
+use crate::run::LAST;
 
 /// Where a branch stands beside the commit we recorded for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +64,33 @@ pub struct Facts {
     pub base_built: bool,
     /// Whether this process has already looked at the gate, for this head of the run branch.
     pub gate_seen: bool,
+    /// What the forge shows; `None` in the terminal, and where nobody has looked.
+    pub seen: Option<Seen>,
+    /// What an approval on the forge takes.
+    pub policy: Policy,
+    /// Items whose pull request does not show what it should.
+    pub differs: BTreeSet<String>,
+    /// Items that the forge would not merge, and why.
+    pub held: BTreeMap<String, String>,
+    /// The head of the base, when the run branch does not have it yet.
+    pub base_ahead: Option<String>,
+    /// Why the base cannot be brought in, once that was tried.
+    pub base_held: Option<BaseHeld>,
+}
+
+/// Why the base cannot be brought into the run branch by us.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BaseHeld {
+    /// It does not merge cleanly.
+    Conflicts {
+        /// In these files.
+        files: Vec<String>,
+    },
+    /// The remote will not have the merge, e.g. because it brings workflow files.
+    Refused {
+        /// What it says.
+        why: String,
+    },
 }
 
 /// Something to do.
@@ -124,6 +154,61 @@ pub enum Action {
     Report,
     /// Look at the final checklist.
     Gate,
+    /// Make an item's pull request show what it should: open it, or bring it up to date.
+    Show {
+        /// The item.
+        item: String,
+    },
+    /// Act on what somebody said on a pull request.
+    Hear {
+        /// The item.
+        item: String,
+        /// The forge's id of what was said.
+        voice: String,
+    },
+    /// Tell somebody that what they said was acted on.
+    Answer {
+        /// The item.
+        item: String,
+        /// The forge's id of what was said.
+        voice: String,
+    },
+    /// Take note that enough people have approved an item.
+    Approve {
+        /// The item.
+        item: String,
+        /// Their names.
+        by: Vec<String>,
+    },
+    /// Take note that an approval does not hold any more.
+    Withdraw {
+        /// The item.
+        item: String,
+        /// Why.
+        why: String,
+    },
+    /// Take note of a pull request that was merged.
+    TakeMerged {
+        /// The item.
+        item: String,
+    },
+    /// Take note that a pull request was closed without a merge, or opened again.
+    TakeClosed {
+        /// The item.
+        item: String,
+        /// Whether it is closed now.
+        closed: bool,
+    },
+    /// Close the pull request of an item that was left out, or of a run that was ended.
+    Close {
+        /// The item.
+        item: String,
+    },
+    /// Merge the base into the run branch.
+    MergeBase {
+        /// Its head.
+        commit: String,
+    },
 }
 
 /// Something that nothing can be done about now.
@@ -169,6 +254,32 @@ pub enum Wait {
     BaseBroken,
     /// The gate does not hold.
     Gate,
+    /// What people said on a pull request is not enough.
+    Votes {
+        /// The item.
+        item: String,
+        /// Why not, one sentence each.
+        why: Vec<String>,
+    },
+    /// The pull request of an item was closed.
+    Closed {
+        /// The item.
+        item: String,
+    },
+    /// The forge would not merge an item.
+    Held {
+        /// The item.
+        item: String,
+        /// Why.
+        why: String,
+    },
+    /// The base cannot be brought into the run branch.
+    Base {
+        /// Its head.
+        commit: String,
+        /// Why.
+        held: BaseHeld,
+    },
 }
 
 /// What to do, and what it waits for.
@@ -185,6 +296,11 @@ pub struct Decision {
 pub fn decide(state: &State, facts: &Facts) -> Decision {
     let mut decision = Decision::default();
     if state.end.is_some() {
+        ended(state, facts, &mut decision);
+        return decision;
+    }
+    if let Some(item) = merged_there(state, facts) {
+        decision.actions.push(Action::TakeMerged { item });
         return decision;
     }
     run_branch(state, facts, &mut decision);
@@ -195,7 +311,7 @@ pub fn decide(state: &State, facts: &Facts) -> Decision {
         return decision;
     }
     for item in &state.items {
-        look_at(item, facts, &mut decision);
+        look_at(state, item, facts, &mut decision);
     }
     merges(state, facts, &mut decision);
     starts(state, facts, &mut decision);
@@ -204,8 +320,18 @@ pub fn decide(state: &State, facts: &Facts) -> Decision {
             decision.actions.push(action);
             return decision;
         }
+        if let Some(commit) = facts.base_ahead.clone() {
+            match facts.base_held.clone() {
+                Some(held) => decision.waits.push(Wait::Base { commit, held }),
+                None => decision.actions.push(Action::MergeBase { commit }),
+            }
+            return decision;
+        }
         let known_not_to_hold = state.gate.iter().any(|g| !g.holds);
-        if facts.gate_seen && known_not_to_hold {
+        if state.forge == ForgeKind::Github && gate_holds(state) {
+            let item = LAST.to_owned();
+            decision.actions.push(Action::Show { item });
+        } else if facts.gate_seen && known_not_to_hold {
             decision.waits.push(Wait::Gate);
         } else {
             decision.actions.push(Action::Gate);
@@ -277,7 +403,14 @@ fn base_builds(state: &State, facts: &Facts, decision: &mut Decision) -> bool {
     }
 }
 
-fn look_at(item: &Item, facts: &Facts, decision: &mut Decision) {
+/// Whether the final checklist was looked at for the run branch as it is, and holds.
+fn gate_holds(state: &State) -> bool {
+    state.gate_of.as_ref() == Some(&state.run_branch.head)
+        && !state.gate.is_empty()
+        && state.gate.iter().all(|g| g.holds)
+}
+
+fn look_at(state: &State, item: &Item, facts: &Facts, decision: &mut Decision) {
     let key = || item.key.clone();
     if let Phase::Running { claim } = &item.phase {
         if facts.mine.contains(&claim.id) {
@@ -298,7 +431,14 @@ fn look_at(item: &Item, facts: &Facts, decision: &mut Decision) {
         }
         return;
     }
+    let pull = facts.seen.as_ref().and_then(|s| s.pulls.get(&item.key));
     if item.is_settled() {
+        left_out(item, pull, decision);
+        return;
+    }
+    if let Some(pull) = pull
+        && !open_there(item, pull, decision)
+    {
         return;
     }
     if let Some(branch) = &item.branch {
@@ -321,6 +461,9 @@ fn look_at(item: &Item, facts: &Facts, decision: &mut Decision) {
                 return;
             }
         }
+    }
+    if facts.seen.is_some() && !shown_and_heard(state, item, pull, facts, decision) {
+        return;
     }
     match &item.phase {
         Phase::Review => decision.waits.push(Wait::Review { item: key() }),
@@ -361,7 +504,10 @@ fn merges(state: &State, facts: &Facts, decision: &mut Decision) {
         // What it builds on may have been reopened: then it waits, and is brought forward.
         .filter(|i| undisturbed(i, facts) && state.is_free(i));
     for item in approved {
-        if facts.up_to_date.contains(&item.key) {
+        if let Some(why) = forge::not_mergeable(state, item, facts) {
+            let item = item.key.clone();
+            decision.waits.push(Wait::Held { item, why });
+        } else if facts.up_to_date.contains(&item.key) {
             decision.actions.push(Action::Merge {
                 item: item.key.clone(),
             });
@@ -400,6 +546,11 @@ fn starts(state: &State, facts: &Facts, decision: &mut Decision) {
         }
     }
 }
+
+mod forge;
+
+pub(crate) use forge::answers;
+use forge::{ended, left_out, merged_there, open_there, shown_and_heard};
 
 #[cfg(test)]
 mod tests;

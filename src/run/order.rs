@@ -408,8 +408,20 @@ pub struct Handoff {
     pub question: Option<String>,
     /// Its words for the next task.
     pub context: Option<String>,
+    /// What it says it did about each thread of a review.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub threads: Vec<ThreadAnswer>,
     /// The JSON as it was given.
     pub raw: serde_json::Value,
+}
+
+/// What an agent says it did about a thread of a review.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ThreadAnswer {
+    /// The name the prompt gave the thread, e.g. `T1`.
+    pub thread: String,
+    /// Its words.
+    pub done: String,
 }
 
 /// Handoff statuses (`seed-facts`: hyphens and case are tolerated, unknown words count as blocked).

@@ -6,6 +6,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::approval::Carried;
 use super::order::{AgentExit, CheckOutcome, FileFact, OrderKind};
 use crate::plan::{CheckpointPolicy, ForgeKind, MergeMethod, Mode, Risk};
 
@@ -52,6 +53,15 @@ pub struct State {
     /// What is known of the P0 rules on the run branch.
     #[serde(default)]
     pub compliance: super::compliance::Compliance,
+    /// The commit of the run branch that the final checklist was looked at for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gate_of: Option<String>,
+    /// The pull request from the run branch to the base.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pull: Option<Pull>,
+    /// How the run's pull request joined the base.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merged: Option<Merged>,
     /// How the run ended.
     pub end: Option<End>,
 }
@@ -126,6 +136,12 @@ pub struct Item {
     /// Every review so far, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reviews: Vec<Review>,
+    /// Its pull request in this round.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pull: Option<Pull>,
+    /// Earlier heads whose approval holds for the present one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub carries: Vec<Carried>,
     /// How it joined the run branch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merged: Option<Merged>,
@@ -142,6 +158,43 @@ pub struct Item {
     pub rounds: Vec<Round>,
 }
 
+/// A pull request of ours.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pull {
+    /// Its number.
+    pub number: u64,
+    /// Its address.
+    pub url: String,
+    /// The commit it was last seen at, as we recorded it.
+    pub head: String,
+    /// When that commit was first seen there, by the forge's clock.
+    pub since: Timestamp,
+    /// Somebody closed it without a merge.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub closed: bool,
+    /// Number of the latest attempt about which reviewers were answered in their threads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replied: Option<u32>,
+    /// What was said there that was acted on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub heard: Vec<Heard>,
+}
+
+/// Something said on a pull request that was acted on, so that it is not acted on again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heard {
+    /// The forge's id of it.
+    pub id: String,
+    /// What it is told in a reply; `None` when a mark is enough.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply: Option<String>,
+    /// Whether it was followed.
+    pub followed: bool,
+    /// It answered an agent's question.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub answer: bool,
+}
+
 /// A round that was merged before the item was reopened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Round {
@@ -149,6 +202,9 @@ pub struct Round {
     pub number: u32,
     /// Its branch.
     pub branch: Option<Branch>,
+    /// Its pull request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pull: Option<Pull>,
     /// How it joined the run branch; it is still in there.
     pub merged: Option<Merged>,
     /// Why the next round was opened, in words.
@@ -189,6 +245,9 @@ pub enum Phase {
         because: String,
         /// The commit that was approved.
         commit: String,
+        /// No person was asked: the checkpoint policy of the base says so.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        by_policy: bool,
     },
     /// In the run branch.
     Merged,
@@ -359,6 +418,36 @@ pub struct Review {
     pub text: String,
     /// The round it belongs to.
     pub round: u32,
+    /// Where it was given, when not in the terminal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Source>,
+}
+
+/// A review given on a forge.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// The forge's ids of what was said.
+    pub ids: Vec<String>,
+    /// Address of the first of them.
+    pub url: String,
+    /// Name of the account.
+    pub login: String,
+    /// The threads it asks about, in the order in which they are numbered in the prompt.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub threads: Vec<ThreadRef>,
+}
+
+/// A thread of a review.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ThreadRef {
+    /// The forge's id of it.
+    pub id: String,
+    /// Number of its first comment, to which replies go.
+    pub comment: u64,
+    /// Path of the file it is about.
+    pub path: String,
+    /// The line it is about, from 1; `None` for the whole file.
+    pub line: Option<u32>,
 }
 
 /// What a review says.
@@ -492,6 +581,36 @@ impl State {
 }
 
 impl Item {
+    /// An item on which nothing was done yet.
+    #[must_use]
+    pub fn new(
+        key: &str,
+        position: u32,
+        tasks: Vec<TaskRef>,
+        depends_on: Vec<String>,
+        risk: Risk,
+    ) -> Self {
+        Self {
+            key: key.to_owned(),
+            position,
+            tasks,
+            depends_on,
+            risk,
+            round: 1,
+            phase: Phase::Pending,
+            branch: None,
+            attempts: Vec::new(),
+            reviews: Vec::new(),
+            pull: None,
+            carries: Vec::new(),
+            merged: None,
+            pending: None,
+            count_from: 1,
+            waits_for: Vec::new(),
+            rounds: Vec::new(),
+        }
+    }
+
     /// Merged or left out: dependents may start.
     #[must_use]
     pub fn is_settled(&self) -> bool {
@@ -557,6 +676,7 @@ impl Item {
         item.phase = Phase::Merged;
         item.branch.clone_from(&round.branch);
         item.merged.clone_from(&round.merged);
+        item.pull.clone_from(&round.pull);
         item.pending = None;
         item.attempts.retain(|a| a.round <= round.number);
         item.reviews.retain(|r| r.round <= round.number);

@@ -11,7 +11,7 @@ use rustix::fs::{Mode, OFlags};
 use serde_json::{Map, Value};
 
 use super::text::{STRING_MAX, clean, clean_line};
-use crate::run::order::{Handoff, HandoffStatus};
+use crate::run::order::{Handoff, HandoffStatus, ThreadAnswer};
 
 /// Largest handoff file that is read, in bytes.
 const FILE_MAX: u64 = 1024 * 1024;
@@ -205,6 +205,7 @@ fn parse(object: &Map<String, Value>, odd: &mut Vec<String>) -> Handoff {
         attempted,
         question,
         context: fields.text("context"),
+        threads: fields.threads(),
         raw: clipped(&Value::Object(object.clone())),
     }
 }
@@ -267,6 +268,48 @@ impl Fields<'_> {
         number
     }
 
+    /// `[{"thread":"T1","done":"…"}]`, or `{"T1":"…"}`. What says nothing is left out; of two answers
+    /// to one thread the first counts.
+    fn threads(&mut self) -> Vec<ThreadAnswer> {
+        let pairs: Vec<(String, Value)> = match self.get("threads") {
+            None => return Vec::new(),
+            Some(Value::Object(object)) => object.into_iter().collect(),
+            Some(Value::Array(entries)) => entries
+                .iter()
+                .map(|entry| {
+                    let name = match entry.get("thread") {
+                        Some(Value::String(name)) => name.clone(),
+                        Some(Value::Number(number)) => number.to_string(),
+                        _ => String::new(),
+                    };
+                    (name, entry.get("done").cloned().unwrap_or_default())
+                })
+                .collect(),
+            Some(_) => {
+                self.odd.push("`threads` is not a list".to_owned());
+                return Vec::new();
+            }
+        };
+        let mut all: Vec<ThreadAnswer> = Vec::new();
+        let mut other = pairs.len() > LIST_MAX;
+        for (name, done) in pairs.into_iter().take(LIST_MAX) {
+            let name = thread_name(&name).filter(|n| all.iter().all(|a| a.thread != *n));
+            let (Some(thread), Value::String(done)) = (name, &done) else {
+                other = true;
+                continue;
+            };
+            let done = clean(done.trim(), STRING_MAX);
+            if !done.is_empty() {
+                all.push(ThreadAnswer { thread, done });
+            }
+        }
+        if other {
+            self.odd
+                .push("`threads` holds more than one answer to each thread".to_owned());
+        }
+        all
+    }
+
     /// A list of strings; one string is a list of one.
     fn list(&mut self, name: &str) -> Vec<String> {
         let entries = match self.get(name) {
@@ -308,6 +351,15 @@ impl Fields<'_> {
         }
         list
     }
+}
+
+/// `T1` from `t1`, `[T1]` or `1`; nothing from what is no such name.
+fn thread_name(said: &str) -> Option<String> {
+    let said = clean_line(said, 20);
+    let said = said.trim_matches(['[', ']']);
+    let number = said.strip_prefix(['T', 't']).unwrap_or(said);
+    let number: u32 = number.parse().ok().filter(|n| *n > 0)?;
+    Some(format!("T{number}"))
 }
 
 /// The same value with long strings and lists cut. Nesting is bounded by the parser.
@@ -367,6 +419,52 @@ mod tests {
         assert_eq!(handoff.question.as_deref(), Some("which key?"));
         assert_eq!(handoff.review_notes, ["look at the retry", "x"]);
         assert_eq!(handoff.context.as_deref(), Some("types are done"));
+    }
+
+    #[test]
+    fn answers_to_threads() {
+        let answers = |json: &str| {
+            let (handoff, problem) = parsed(json);
+            let said: Vec<String> = handoff
+                .threads
+                .iter()
+                .map(|a| format!("{}={}", a.thread, a.done))
+                .collect();
+            (said.join(","), problem)
+        };
+        let (said, problem) = answers(
+            r#"{"status":"complete","threads":[{"thread":"T1","done":" wrapped it "},{"thread":"[t2]","done":"kept"},{"thread":3,"done":""}]}"#,
+        );
+        assert_eq!(
+            (said.as_str(), problem.as_str()),
+            ("T1=wrapped it,T2=kept", "")
+        );
+        let (said, problem) = answers(r#"{"status":"complete","threads":{"T1":"a"}}"#);
+        assert_eq!((said.as_str(), problem.as_str()), ("T1=a", ""));
+        let (said, problem) = answers(
+            r#"{"status":"complete","threads":["x",{"thread":"T1","done":7},{"thread":"T2","done":"a"},{"thread":"T2","done":"b"},{"thread":"T0","done":"z"}]}"#,
+        );
+        assert_eq!(said, "T2=a");
+        assert_eq!(
+            problem,
+            "`threads` holds more than one answer to each thread"
+        );
+        assert_eq!(
+            answers(r#"{"status":"complete","threads":5}"#).1,
+            "`threads` is not a list"
+        );
+        let many: Vec<_> = (1..500)
+            .map(|i| serde_json::json!({ "thread": format!("T{i}"), "done": "x".repeat(9000) }))
+            .collect();
+        let json = serde_json::json!({ "status": "complete", "threads": many }).to_string();
+        let (handoff, _) = parsed(&json);
+        assert_eq!(handoff.threads.len(), LIST_MAX);
+        assert!(
+            handoff
+                .threads
+                .iter()
+                .all(|a| a.done.chars().count() <= STRING_MAX)
+        );
     }
 
     #[test]

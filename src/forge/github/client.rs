@@ -114,6 +114,7 @@ pub struct Client {
     bucket: Bucket,
     counts: Counts,
     moved: Option<Moved>,
+    clock: Option<Timestamp>,
 }
 
 impl std::fmt::Debug for Client {
@@ -181,6 +182,7 @@ impl Client {
             bucket: Bucket::default(),
             counts: Counts::default(),
             moved: None,
+            clock: None,
         })
     }
 
@@ -200,6 +202,12 @@ impl Client {
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.counts
+    }
+
+    /// The server's clock, as its last answer had it.
+    #[must_use]
+    pub fn clock(&self) -> Option<Timestamp> {
+        self.clock
     }
 
     /// Reads `path`, such as `/repos/o/r/pulls/7`, with everything in it [encoded](segment).
@@ -446,6 +454,10 @@ impl Client {
             status = reply.as_ref().ok().map(|r| r.status),
             "{}", request.asked
         );
+        if let Ok(reply) = &reply {
+            let date = wire::header(&reply.headers, "date").and_then(limits::date);
+            self.clock = date.or(self.clock);
+        }
         Ok(reply)
     }
 
@@ -518,6 +530,36 @@ impl Client {
             (self.patience.tell)(&text);
         }
         self.pause(wait)
+    }
+
+    /// Tells the person something they should know.
+    pub(super) fn tell(&mut self, text: &str) {
+        (self.patience.tell)(text);
+    }
+
+    /// Waits a while.
+    pub(super) fn rest(&mut self, time: Duration) -> Result<()> {
+        self.pause(time)
+    }
+
+    /// The error for an account that may only read.
+    pub(super) fn may_not_write(&self, permission: &str) -> ApiError {
+        ApiError::Permission {
+            asked: format!("write to {}", self.place.slug()),
+            from: self.token.source().clone(),
+            message: format!("its account has the permission \"{permission}\" there"),
+            needed: "contents=write, pull_requests=write".to_owned(),
+            mend: format!(
+                "ask somebody who administers {} for write permission, or use another token",
+                self.place.slug()
+            ),
+        }
+    }
+
+    /// Whether the token is one of an app's installation, as `GITHUB_TOKEN` in Actions is.
+    #[must_use]
+    pub fn is_of_app(&self) -> bool {
+        self.kind == Kind::Installation
     }
 
     fn pause(&mut self, time: Duration) -> Result<()> {

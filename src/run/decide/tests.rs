@@ -57,6 +57,7 @@ fn reopen(state: &mut State, key: &str) {
         merged: item.merged.take(),
         reopened: "The build of client fails in its file".to_owned(),
         errors: String::new(),
+        pull: None,
     });
     item.round += 1;
     item.phase = Phase::Pending;
@@ -67,6 +68,7 @@ fn approve(state: &mut State, key: &str) {
     state.item_mut(key).unwrap().phase = Phase::Approved {
         because: "approved by Ada Lovelace".to_owned(),
         commit: oid('c'),
+        by_policy: false,
     };
 }
 

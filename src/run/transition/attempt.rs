@@ -3,6 +3,7 @@
 use super::{NotPossible, Said, capital, find, first};
 use crate::plan::{CheckpointPolicy, Limits, Risk};
 use crate::run::P0;
+use crate::run::approval::Carried;
 use crate::run::blame::{self, Blame};
 use crate::run::order::{AttemptResult, OrderKind, Verdict};
 use crate::run::state::{
@@ -154,12 +155,42 @@ fn passed(
     facts: &Facts<'_>,
 ) -> &'static str {
     let seen_before = item.branch.is_some();
-    if let Some(commit) = &facts.published.commit {
-        item.branch = Some(Branch {
+    let former = item.branch.take();
+    let since = |head: &str| {
+        let pull = item.pull.as_ref().filter(|p| p.head == head);
+        pull.map(|p| p.since)
+    };
+    match (facts.kind, &former, pending.as_ref()) {
+        (OrderKind::Forward, Some(former), _) if facts.published.carries_approval => {
+            let since = since(&former.head);
+            item.carries.push(Carried {
+                commit: former.head.clone(),
+                since,
+            });
+        }
+        // Our commit on top of a person's adds the log, nothing else.
+        (
+            OrderKind::Person,
+            _,
+            Some(Pending {
+                commit: Some(theirs),
+                ..
+            }),
+        ) => {
+            item.carries = vec![Carried {
+                commit: theirs.clone(),
+                since: None,
+            }];
+        }
+        _ => item.carries.clear(),
+    }
+    item.branch = match &facts.published.commit {
+        Some(commit) => Some(Branch {
             name: facts.branch.to_owned(),
             head: commit.clone(),
-        });
-    }
+        }),
+        None => former,
+    };
     let commit = facts.published.commit.clone().unwrap_or_default();
     // A person who asked for changes sees what came of it, however many attempts it took.
     let spoken_to = pending.as_ref().is_some_and(|p| !p.feedback.is_empty());
@@ -176,14 +207,23 @@ fn passed(
         || (facts.kind == OrderKind::Resumed && seen_before)
         || (facts.kind == OrderKind::Forward && carried.is_none());
     if let Some(because) = carried {
-        item.phase = Phase::Approved { because, commit };
+        let by_policy = because.starts_with("policy: ");
+        item.phase = Phase::Approved {
+            because,
+            commit,
+            by_policy,
+        };
         "still passes with the run branch merged in; the approval carries over"
     } else if asked {
         item.phase = Phase::Review;
         "attempt {n} passes its checks, waiting for a review"
     } else {
         let because = policy_words(policy).to_owned();
-        item.phase = Phase::Approved { because, commit };
+        item.phase = Phase::Approved {
+            because,
+            commit,
+            by_policy: true,
+        };
         "attempt {n} passes its checks, approved by policy"
     }
 }

@@ -111,28 +111,15 @@ pub fn validation_opened(state: &mut State, report: &str) -> Said {
     let position = 1 + state.items.iter().map(|i| i.position).max().unwrap_or(0);
     let tasks = state.items.iter().flat_map(|i| &i.tasks);
     let number = 1 + tasks.map(|t| t.position).max().unwrap_or(0);
-    state.items.push(Item {
-        key: P0.to_owned(),
-        position,
-        tasks: vec![TaskRef {
-            id: P0.to_owned(),
-            position: number,
-            title: "P0 validation".to_owned(),
-            file: report.to_owned(),
-        }],
-        depends_on: Vec::new(),
-        risk: Risk::High,
-        round: 1,
-        phase: Phase::Pending,
-        branch: None,
-        attempts: Vec::new(),
-        reviews: Vec::new(),
-        merged: None,
-        pending: Some(first()),
-        count_from: 1,
-        waits_for: Vec::new(),
-        rounds: Vec::new(),
-    });
+    let tasks = vec![TaskRef {
+        id: P0.to_owned(),
+        position: number,
+        title: "P0 validation".to_owned(),
+        file: report.to_owned(),
+    }];
+    let mut item = Item::new(P0, position, tasks, Vec::new(), Risk::High);
+    item.pending = Some(first());
+    state.items.push(item);
     format!("P0 validation: {count} to put right in one task")
 }
 

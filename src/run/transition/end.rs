@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::{NotPossible, Said, capital, find, short};
+use crate::plan::ForgeKind;
 use crate::run::P0;
 use crate::run::order::OrderKind;
 use crate::run::state::{End, GateItem, Merged, Pending, Person, Phase, State};
@@ -16,6 +17,9 @@ pub fn run_adopted(
     at: Timestamp,
 ) -> Said {
     head.clone_into(&mut state.run_branch.head);
+    state.gate.clear();
+    // What was complete is to be looked at again.
+    state.end = None;
     for key in merged_by_hand {
         if let Some(item) = state.item_mut(key) {
             item.merged = item.branch.as_ref().map(|b| Merged {
@@ -127,10 +131,15 @@ pub fn aborted(state: &mut State, by: &Person, at: Timestamp) -> Result<Said, No
 }
 
 /// The gate was looked at; when every item holds the run is complete.
+///
+/// On a forge it is complete only when its last pull request is open, see [`super::completed`].
 pub fn gate_seen(state: &mut State, gate: Vec<GateItem>, at: Timestamp) -> Said {
     let bad = gate.iter().filter(|g| !g.holds).count();
     state.gate = gate;
-    if bad == 0 {
+    state.gate_of = Some(state.run_branch.head.clone());
+    if bad == 0 && state.forge == ForgeKind::Github {
+        "The gate holds".to_owned()
+    } else if bad == 0 {
         state.end = Some(End {
             at,
             aborted: false,

@@ -74,6 +74,7 @@ pub(super) fn open(item: &mut Item, why: &str, errors: &str) {
     item.rounds.push(Round {
         number: item.round,
         branch: item.branch.take(),
+        pull: item.pull.take(),
         merged: item.merged.take(),
         reopened: capital(why),
         errors: errors.to_owned(),
@@ -81,6 +82,7 @@ pub(super) fn open(item: &mut Item, why: &str, errors: &str) {
     item.round += 1;
     item.count_from = item.next_attempt();
     item.waits_for.clear();
+    item.carries.clear();
     item.pending = Some(Pending {
         kind: OrderKind::Reopened,
         feedback: String::new(),

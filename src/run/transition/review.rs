@@ -34,6 +34,7 @@ pub fn reviewed(state: &mut State, key: &str, mut review: Review) -> Result<Said
             item.phase = Phase::Approved {
                 because: format!("approved by {by}"),
                 commit: head,
+                by_policy: false,
             };
             format!("{name}: approved by {by}")
         }
@@ -213,6 +214,7 @@ pub(super) fn give_up_round(item: &mut Item, why: &str, by: &Person) -> bool {
     let and = format!("; round {given_up} was given up by {}: {why}", by.name);
     round.reopened.push_str(&and);
     item.branch.clone_from(&round.branch);
+    item.pull.clone_from(&round.pull);
     item.merged.clone_from(&round.merged);
     item.pending = None;
     item.phase = Phase::Merged;

@@ -6,7 +6,7 @@ use super::Said;
 use crate::plan::{Config, Mode, Plan, Risk};
 use crate::run::BATCH;
 use crate::run::order::CheckOutcome;
-use crate::run::state::{Base, BaseBuild, Branch, Item, Person, Phase, SCHEMA, State, TaskRef};
+use crate::run::state::{Base, BaseBuild, Branch, Item, Person, SCHEMA, State, TaskRef};
 
 /// What a run starts from.
 #[derive(Debug, Clone)]
@@ -53,35 +53,18 @@ pub fn start(start: Start<'_>) -> State {
             })
             .collect()
     };
-    let item = |key: &str, position, tasks, depends_on, risk| Item {
-        key: key.to_owned(),
-        position,
-        tasks,
-        depends_on,
-        risk,
-        round: 1,
-        phase: Phase::Pending,
-        branch: None,
-        attempts: Vec::new(),
-        reviews: Vec::new(),
-        merged: None,
-        pending: None,
-        count_from: 1,
-        waits_for: Vec::new(),
-        rounds: Vec::new(),
-    };
     let items = match mode.0 {
         Mode::Batch => {
             let high = plan.tasks.iter().any(|t| t.risk == Risk::High);
             let risk = if high { Risk::High } else { Risk::Low };
-            vec![item(BATCH, 1, refs(&|_| true), Vec::new(), risk)]
+            vec![Item::new(BATCH, 1, refs(&|_| true), Vec::new(), risk)]
         }
         Mode::PerTask => plan
             .tasks
             .iter()
             .zip(1u32..)
             .map(|(t, n)| {
-                item(
+                Item::new(
                     &t.id,
                     n,
                     refs(&|id| id == t.id),
@@ -113,6 +96,9 @@ pub fn start(start: Start<'_>) -> State {
         items,
         gate: Vec::new(),
         compliance: crate::run::compliance::Compliance::default(),
+        gate_of: None,
+        pull: None,
+        merged: None,
         end: None,
     }
 }

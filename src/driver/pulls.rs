@@ -1,0 +1,878 @@
+//! What the loop does about pull requests: look, show, hear, merge, follow the last one.
+//!
+//! What was seen is used until something is known to have changed: our own pushes and calls, a lost
+//! race, a poll with news. Races: an approval is merged only while what was seen is a few seconds
+//! old, and the merge carries the commit. Crashes: whatever was done without being recorded is seen
+//! at the next look, and then recorded or gone on from.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use jiff::Timestamp;
+
+use super::{Audience, Driver};
+use crate::forge::{Merging, Page, Target};
+use crate::git::NewCommit;
+use crate::ledger::{LedgerError, Snapshot};
+use crate::publish;
+use crate::run::approval::{self, Policy};
+use crate::run::decide::{Action, BaseHeld, Facts};
+use crate::run::order::OrderKind;
+use crate::run::seen::{Command, PullStanding, Seen, SeenPull, Voice, VoiceKind};
+use crate::run::state::{
+    Branch, Decision, Item, Merged, Phase, Pull, Review, Source, State, ThreadRef,
+};
+use crate::run::transition::{self, Hearing, NotPossible};
+use crate::run::{LAST, P0};
+
+mod pages;
+
+/// How old what was seen may be when something is merged for it.
+const FRESH: Duration = Duration::from_secs(10);
+
+/// How often a forge is asked for news while attempts run.
+const NEWS: Duration = Duration::from_secs(20);
+
+/// How many times in a row the forge may fail before we give up for now.
+const TROUBLES: u32 = 3;
+
+/// What is known of the forge in this process.
+#[derive(Default)]
+pub(super) struct There {
+    /// What was seen, until it is known to have changed.
+    seen: Option<(Seen, Instant)>,
+    /// Ledger and branches must be fetched again.
+    stale: bool,
+    /// Whether anything was fetched yet.
+    fetched: bool,
+    /// Pages as they were last shown, so that what the forge words differently is not shown for ever.
+    shown: BTreeMap<String, Page>,
+    /// What was answered, by id.
+    answered: BTreeSet<String>,
+    /// Items that the forge would not merge, at which head, and why.
+    held: BTreeMap<String, (String, String)>,
+    /// Why the base could not be brought in, and which commit of it.
+    base_held: Option<(String, BaseHeld)>,
+    troubles: u32,
+    asked_for_news: Option<Instant>,
+}
+
+impl Driver<'_> {
+    fn is_there(&self) -> bool {
+        self.ledger.remote().is_some()
+    }
+
+    /// What an approval takes.
+    fn policy(&self) -> Policy {
+        Policy {
+            approvals: self.config.github.approvals,
+            author_may_approve: self.config.github.author_may_approve,
+        }
+    }
+
+    /// Fetches ledger and branches, when they may have moved.
+    pub(super) fn refresh(&mut self) -> anyhow::Result<()> {
+        if self.is_there() && (self.there.stale || !self.there.fetched) {
+            self.ledger.refresh(&self.base_branch)?;
+            self.there.fetched = true;
+            self.there.stale = false;
+        }
+        Ok(())
+    }
+
+    /// What was seen is not believed any more, nor where refs were.
+    pub(super) fn look_anew(&mut self) {
+        self.there.seen = None;
+        self.there.stale = true;
+    }
+
+    /// Branches have moved with the ledger: their pull requests are not as they were.
+    pub(super) fn moved(&mut self, before: &State, after: &State) {
+        if !self.is_there() {
+            return;
+        }
+        let heads = |state: &State| -> Vec<Option<Branch>> {
+            state.items.iter().map(|i| i.branch.clone()).collect()
+        };
+        if heads(before) != heads(after) {
+            self.there.seen = None;
+        }
+        if before.run_branch.head != after.run_branch.head {
+            self.there.held.clear();
+        }
+    }
+
+    /// Whether an error passes when everything is looked at again; counts, so that it ends.
+    pub(super) fn may_try_again(&mut self, error: &anyhow::Error) -> bool {
+        if !self.is_there() || !crate::forge::is_passing(error) {
+            return false;
+        }
+        self.there.troubles += 1;
+        self.look_anew();
+        tracing::info!(error = %error, "looking again");
+        self.there.troubles < TROUBLES && !self.options.cancel.is_cancelled()
+    }
+
+    /// Looks at the forge, unless what was seen still holds.
+    pub(super) fn look(&mut self, state: &State, stopping: bool) -> anyhow::Result<()> {
+        if !self.is_there() || self.there.seen.is_some() || stopping {
+            return Ok(());
+        }
+        let seen = self.forge.look(&targets(state))?;
+        if let Some(seen) = seen {
+            self.there.seen = Some((seen, Instant::now()));
+        }
+        Ok(())
+    }
+
+    /// What is known of the forge, for `decide`.
+    pub(super) fn facts_there(
+        &mut self,
+        snapshot: &Snapshot,
+        facts: &mut Facts,
+    ) -> anyhow::Result<()> {
+        facts.policy = self.policy();
+        if !self.is_there() {
+            return Ok(());
+        }
+        let state = &snapshot.state;
+        for (key, (head, why)) in &self.there.held {
+            let same = state
+                .item(key)
+                .and_then(|i| i.branch.as_ref())
+                .is_some_and(|b| b.head == *head);
+            if same {
+                facts.held.insert(key.clone(), why.clone());
+            }
+        }
+        let base = self.base_ref();
+        if let Some(head) = self.repo.target(&base)?
+            && !self.repo.is_ancestor(&head, &state.run_branch.head)?
+        {
+            if let Some((commit, held)) = &self.there.base_held
+                && *commit == head
+            {
+                facts.base_held = Some(held.clone());
+            }
+            facts.base_ahead = Some(head);
+        }
+        let Some((seen, _)) = &self.there.seen else {
+            return Ok(());
+        };
+        let mut seen = seen.clone();
+        for pull in seen.pulls.values_mut().chain(&mut seen.last) {
+            for voice in &mut pull.voices {
+                voice.marked |= self.there.answered.contains(&voice.id);
+            }
+        }
+        for (key, page) in self.pages(snapshot, &seen)? {
+            let pull = if key == LAST {
+                seen.last.as_ref()
+            } else {
+                seen.pulls.get(&key)
+            };
+            if self.there.shown.get(&key) == Some(&page)
+                && pull.is_some()
+                && self.noted(state, &key, &page)
+            {
+                continue;
+            }
+            if self.forge.differs(&page, pull) || !self.noted(state, &key, &page) {
+                facts.differs.insert(key);
+            }
+        }
+        facts.seen = Some(seen);
+        Ok(())
+    }
+
+    /// Whether the ledger knows that a pull request shows this page's commit.
+    fn noted(&self, state: &State, key: &str, page: &Page) -> bool {
+        let pull = if key == LAST {
+            // The run branch grows without being shown anew.
+            return state.end.is_none() || state.pull.is_some();
+        } else {
+            state.item(key).and_then(|i| i.pull.as_ref())
+        };
+        pull.is_some_and(|p| p.head == page.head)
+            && state.item(key).is_none_or(|i| unreplied(i).is_none())
+    }
+
+    fn base_ref(&self) -> String {
+        let remote = self.ledger.remote().map_or("", |r| r.name.as_str());
+        format!("refs/remotes/{remote}/{}", self.base_branch)
+    }
+
+    /// Whether the forge or the ledger has news; asked now and then while attempts run.
+    pub(super) fn heard_of_news(&mut self) -> anyhow::Result<bool> {
+        if !self.is_there() {
+            return Ok(false);
+        }
+        let now = Instant::now();
+        let due = match self.there.asked_for_news {
+            Some(at) => now.duration_since(at) >= poll_pause(NEWS),
+            None => {
+                self.there.asked_for_news = Some(now);
+                false
+            }
+        };
+        if !due {
+            return Ok(false);
+        }
+        self.there.asked_for_news = Some(now);
+        self.has_news()
+    }
+
+    /// Asks forge and remote, once, whether anything has changed since it was last looked at.
+    ///
+    /// # Errors
+    /// When neither can be asked.
+    pub fn has_news(&mut self) -> anyhow::Result<bool> {
+        let tip = self.ledger.tip()?;
+        self.ledger.refresh(&self.base_branch)?;
+        if self.ledger.tip()? != tip {
+            self.look_anew();
+            return Ok(true);
+        }
+        let Some((seen, _)) = &self.there.seen else {
+            return Ok(true);
+        };
+        if self.forge.changed(seen)? {
+            self.look_anew();
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    /// Merges through the forge; `None` when that must be decided anew.
+    pub(super) fn merge(&mut self, state: &State, item: &Item) -> anyhow::Result<Option<String>> {
+        if !self.is_there() {
+            return match self.forge.merge(&self.plan, state, item, &self.by, None)? {
+                Merging::Done(commit) => Ok(Some(commit)),
+                Merging::Held(why) => Err(NotPossible(why).into()),
+                Merging::Moved => Ok(None),
+            };
+        }
+        let fresh = |at: &Instant| at.elapsed() < FRESH;
+        let pull = match &self.there.seen {
+            Some((seen, at)) if fresh(at) => seen.pulls.get(&item.key).cloned(),
+            _ => {
+                self.there.seen = None;
+                return Ok(None);
+            }
+        };
+        let pull = pull.context("an item to merge has no pull request")?;
+        let merging = self
+            .forge
+            .merge(&self.plan, state, item, &self.by, Some(&pull))?;
+        match merging {
+            Merging::Done(commit) => {
+                self.ledger.refresh(&self.base_branch)?;
+                if let Some((seen, _)) = &mut self.there.seen {
+                    seen.pulls.remove(&item.key);
+                }
+                Ok(Some(commit))
+            }
+            Merging::Held(why) => {
+                let head = item.branch.as_ref().map(|b| b.head.clone());
+                self.there
+                    .held
+                    .insert(item.key.clone(), (head.unwrap_or_default(), why));
+                Ok(None)
+            }
+            Merging::Moved => {
+                self.look_anew();
+                Ok(None)
+            }
+        }
+    }
+
+    /// Does what follows from the pull requests.
+    pub(super) fn there(
+        &mut self,
+        action: &Action,
+        snapshot: &Snapshot,
+        state: State,
+        audience: &mut dyn Audience,
+    ) -> anyhow::Result<()> {
+        match action {
+            Action::Show { item } => self.show(snapshot, state, item, audience),
+            Action::Hear { item, voice } => self.hear(snapshot, state, item, voice, audience),
+            Action::Answer { item, voice } => self.answer(&state, item, voice),
+            Action::Approve { item, by } => self.take_approval(snapshot, state, item, by, audience),
+            Action::Withdraw { item, why } => {
+                let mut state = state;
+                let said = transition::withdrawn(&mut state, item, why)?;
+                self.record(snapshot, state, &said, Vec::new(), audience)
+            }
+            Action::TakeMerged { item } => self.take_merged(snapshot, state, item, audience),
+            Action::TakeClosed { item, closed } => {
+                let mut state = state;
+                let said = transition::closed(&mut state, item, *closed)?;
+                self.record(snapshot, state, &said, Vec::new(), audience)
+            }
+            Action::Close { item } => self.close(snapshot, state, item, audience),
+            Action::MergeBase { commit } => self.merge_base(snapshot, state, commit, audience),
+            _ => Ok(()),
+        }
+    }
+
+    fn pull(&self, key: &str) -> Option<&SeenPull> {
+        let (seen, _) = self.there.seen.as_ref()?;
+        if key == LAST {
+            seen.last.as_ref()
+        } else {
+            seen.pulls.get(key)
+        }
+    }
+
+    fn seen_at(&self) -> Timestamp {
+        let seen = self.there.seen.as_ref();
+        seen.map_or_else(Timestamp::now, |(s, _)| s.at)
+    }
+
+    fn show(
+        &mut self,
+        snapshot: &Snapshot,
+        mut state: State,
+        key: &str,
+        audience: &mut dyn Audience,
+    ) -> anyhow::Result<()> {
+        if let Some(item) = state.item(key).filter(|i| i.branch.is_none()) {
+            let branch = self.lay_out(&state, item)?;
+            let said = transition::laid_out(&mut state, key, branch)?;
+            return self.record(snapshot, state, &said, Vec::new(), audience);
+        }
+        let seen = self.there.seen.as_ref().map(|(s, _)| s.clone());
+        let seen = seen.context("nothing was seen of the forge")?;
+        let page = self
+            .pages(snapshot, &seen)?
+            .into_iter()
+            .find(|(k, _)| k == key)
+            .map(|(_, page)| page);
+        let Some(page) = page else { return Ok(()) };
+        let before = self.pull(key).cloned();
+        let (pull, doubts) = self.forge.show(&page, before.as_ref())?;
+        for doubt in doubts {
+            audience.warn(&doubt);
+        }
+        self.there.troubles = 0;
+        let at = self.seen_at();
+        let ours = if key == LAST {
+            state.pull.as_ref()
+        } else {
+            state.item(key).and_then(|i| i.pull.as_ref())
+        };
+        let since = ours.filter(|p| p.head == page.head).map(|p| p.since);
+        let replied = match state.item(key).and_then(unreplied) {
+            Some(number) => {
+                self.reply(snapshot, key, &pull, number)?;
+                Some(number)
+            }
+            None => ours.and_then(|p| p.replied),
+        };
+        let pull_record = Pull {
+            number: pull.number,
+            url: pull.url.clone(),
+            head: page.head.clone(),
+            since: since.unwrap_or(at),
+            closed: false,
+            replied,
+            heard: Vec::new(),
+        };
+        let known = ours.map(|p| Pull {
+            heard: Vec::new(),
+            ..p.clone()
+        });
+        self.there.shown.insert(key.to_owned(), page);
+        if let Some((seen, _)) = &mut self.there.seen {
+            if key == LAST {
+                seen.last = Some(pull);
+            } else {
+                seen.pulls.insert(key.to_owned(), pull);
+            }
+        }
+        if key == LAST && state.end.is_none() {
+            let url = pull_record.url.clone();
+            let said = transition::completed(&mut state, pull_record, Timestamp::now())?;
+            self.record(snapshot, state, &said, Vec::new(), audience)?;
+            audience.said(&format!("  {url}"));
+            return Ok(());
+        }
+        if known.as_ref() == Some(&pull_record) || key == LAST {
+            return Ok(());
+        }
+        let url = pull_record.url.clone();
+        let is_new = known.is_none();
+        let said = transition::shown(&mut state, key, pull_record)?;
+        self.record(snapshot, state, &said, Vec::new(), audience)?;
+        if is_new {
+            audience.said(&format!("  {url}"));
+        }
+        Ok(())
+    }
+
+    /// A branch with the log alone, for an item none of whose attempts has passed.
+    fn lay_out(&self, state: &State, item: &Item) -> anyhow::Result<Branch> {
+        let base = &state.run_branch.head;
+        let log = vec![(
+            publish::log_path(state),
+            Some(publish::log_for(state, &item.key)),
+        )];
+        let tree = self
+            .repo
+            .with_files(Some(&self.repo.tree_of(base)?), &log)?;
+        let commit = self.repo.commit(&NewCommit {
+            tree: &tree,
+            parents: std::slice::from_ref(base),
+            message: &crate::report::commit::laid_out_message(state, item),
+            author: &self.by,
+            committer: &self.by,
+            time: item
+                .attempts
+                .last()
+                .map_or_else(Timestamp::now, |a| a.finished),
+        })?;
+        Ok(Branch {
+            name: format!("pertask/{}/{}", state.run, item.branch_leaf()),
+            head: commit,
+        })
+    }
+
+    fn hear(
+        &mut self,
+        snapshot: &Snapshot,
+        mut state: State,
+        key: &str,
+        voice: &str,
+        audience: &mut dyn Audience,
+    ) -> anyhow::Result<()> {
+        let Some(pull) = self.pull(key).cloned() else {
+            return Ok(());
+        };
+        let voice = pull.voices.iter().find(|v| v.id == voice).cloned();
+        let voice = voice.context("what was said is gone")?;
+        let by = voice.by.login.clone();
+        let mut hearing = Hearing {
+            ids: vec![voice.id.clone()],
+            reply: None,
+            followed: true,
+            answer: false,
+        };
+        let outcome = match &voice.kind {
+            VoiceKind::ChangesRequested { .. } => {
+                let reviews = self.unheard_requests(&state, key, &pull);
+                hearing.ids = reviews.iter().map(|v| v.id.clone()).collect();
+                let asked = self.forge.asked_for(&pull, &reviews)?;
+                let review = review(&voice, &hearing.ids, asked.text, asked.threads);
+                take_review(&mut state, key, review)
+            }
+            VoiceKind::Command(_)
+                if approval::may_decide(&pull, &voice, self.policy()).is_err() =>
+            {
+                let why = approval::may_decide(&pull, &voice, self.policy())
+                    .err()
+                    .flatten();
+                hearing.followed = false;
+                hearing.reply = why;
+                Ok(format!("A comment of {by} does not count"))
+            }
+            VoiceKind::Command(command) => self.obey(
+                snapshot,
+                &mut state,
+                key,
+                &pull,
+                &voice,
+                command,
+                &mut hearing,
+            ),
+            VoiceKind::Approval { .. } | VoiceKind::Dismissed => return Ok(()),
+        };
+        let said = match outcome {
+            Ok(said) => said,
+            Err(NotPossible(why)) => {
+                state = snapshot.state.clone();
+                hearing.followed = false;
+                hearing.reply = Some(why);
+                format!("A comment of {by} cannot be followed")
+            }
+        };
+        transition::heard(&mut state, key, &hearing)?;
+        self.record(snapshot, state, &said, Vec::new(), audience)
+    }
+
+    /// Every request for changes that was not acted on yet: one revision for all.
+    fn unheard_requests(&self, state: &State, key: &str, pull: &SeenPull) -> Vec<Voice> {
+        let ours = if key == LAST {
+            state.pull.as_ref()
+        } else {
+            state.item(key).and_then(|i| i.pull.as_ref())
+        };
+        let heard = |id: &str| ours.is_some_and(|p| p.heard.iter().any(|h| h.id == id));
+        pull.voices
+            .iter()
+            .filter(|v| matches!(v.kind, VoiceKind::ChangesRequested { .. }) && !heard(&v.id))
+            .filter(|v| approval::may_decide(pull, v, self.policy()).is_ok())
+            .cloned()
+            .collect()
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "a command with all it is about")]
+    fn obey(
+        &self,
+        snapshot: &Snapshot,
+        state: &mut State,
+        key: &str,
+        pull: &SeenPull,
+        voice: &Voice,
+        command: &Command,
+        hearing: &mut Hearing,
+    ) -> Result<String, NotPossible> {
+        let login = &voice.by.login;
+        let by = transition::person(voice.by.id, login);
+        let task = |what: &str| {
+            if key == LAST {
+                Err(NotPossible(format!(
+                    "this pull request takes the whole run into its base; {what} is for the pull requests of its tasks"
+                )))
+            } else {
+                Ok(())
+            }
+        };
+        match command {
+            Command::Approve { commit } => {
+                task("approving with a comment")?;
+                let item = state.item(key);
+                let head = item.and_then(|i| i.branch.as_ref()).map(|b| b.head.clone());
+                let head = head.unwrap_or_default();
+                let carried = item.is_some_and(|i| i.carries.iter().any(|c| c.commit == *commit));
+                if !item.is_some_and(|i| i.phase == Phase::Review) {
+                    Err(NotPossible(
+                        "there is nothing here to approve now: it does not wait for a review"
+                            .to_owned(),
+                    ))
+                } else if *commit != head && !carried {
+                    Err(NotPossible(format!(
+                        "the commit to approve is `{head}`; look at it, then write `/pertask approve {head}`"
+                    )))
+                } else {
+                    Ok(format!("{login} approves {}", transition::short(commit)))
+                }
+            }
+            Command::Revise { text } => {
+                hearing.answer = state.item(key).is_some_and(|i| {
+                    matches!(
+                        i.phase,
+                        Phase::Blocked {
+                            question: Some(_),
+                            ..
+                        }
+                    )
+                });
+                let review = review(voice, &hearing.ids, text.clone(), Vec::new());
+                take_review(state, key, review)
+            }
+            Command::Retry { fresh } => {
+                task("trying again")?;
+                transition::retried(state, key, *fresh, &by)
+            }
+            Command::Skip { why } => {
+                task("leaving out")?;
+                if key == P0 {
+                    transition::excepted(state, why, &by, voice.at)
+                } else {
+                    transition::skipped(state, key, why, &by)
+                }
+            }
+            Command::Abort => transition::aborted(state, &by, Timestamp::now()),
+            Command::Status => {
+                hearing.reply = Some(self.status_text(snapshot, pull));
+                Ok(format!("{login} asks how it stands"))
+            }
+            Command::Misread { hint } => {
+                let waits = state.item(key).filter(|i| i.phase == Phase::Review);
+                let head = waits
+                    .and_then(|i| i.branch.as_ref())
+                    .map(|b| b.head.as_str());
+                let help = match crate::forge::words::read(&voice.text) {
+                    Some(Err(misread)) => misread.help(head),
+                    _ => hint.clone(),
+                };
+                hearing.followed = false;
+                hearing.reply = Some(help);
+                Ok(format!("A comment of {login} cannot be read as a command"))
+            }
+        }
+    }
+
+    fn answer(&mut self, state: &State, key: &str, voice: &str) -> anyhow::Result<()> {
+        self.there.answered.insert(voice.to_owned());
+        let Some(pull) = self.pull(key).cloned() else {
+            return Ok(());
+        };
+        let ours = if key == LAST {
+            state.pull.as_ref()
+        } else {
+            state.item(key).and_then(|i| i.pull.as_ref())
+        };
+        let heard = ours.and_then(|p| p.heard.iter().find(|h| h.id == voice));
+        let said = pull.voices.iter().find(|v| v.id == voice);
+        if let (Some(heard), Some(said)) = (heard, said) {
+            let reply = Self::answer_text(said, heard);
+            self.forge.answer(&pull, said, heard.followed, reply)?;
+        }
+        Ok(())
+    }
+
+    fn take_approval(
+        &mut self,
+        snapshot: &Snapshot,
+        mut state: State,
+        key: &str,
+        by: &[String],
+        audience: &mut dyn Audience,
+    ) -> anyhow::Result<()> {
+        let pull = self
+            .pull(key)
+            .cloned()
+            .context("its pull request is gone")?;
+        let item = state.item(key).context("the item to approve is gone")?;
+        let head = item.branch.as_ref().map(|b| b.head.clone());
+        let voices = pull.voices.iter().filter(|v| by.contains(&v.by.login));
+        let last = voices.max_by_key(|v| v.at);
+        let person = last.map_or_else(
+            || self.by.clone(),
+            |v| transition::person(v.by.id, &v.by.login),
+        );
+        let review = Review {
+            decision: Decision::Approve,
+            by: crate::run::state::Person {
+                name: by.join(" and "),
+                ..person
+            },
+            at: last.map_or_else(Timestamp::now, |v| v.at),
+            commit: head.unwrap_or_default(),
+            text: last.map(|v| crate::forge::plain(v)).unwrap_or_default(),
+            round: item.round,
+            source: last.map(|v| Source {
+                ids: vec![v.id.clone()],
+                url: v.url.clone(),
+                login: v.by.login.clone(),
+                threads: Vec::new(),
+            }),
+        };
+        let said = transition::reviewed(&mut state, key, review)?;
+        self.record(snapshot, state, &said, Vec::new(), audience)
+    }
+
+    fn take_merged(
+        &mut self,
+        snapshot: &Snapshot,
+        mut state: State,
+        key: &str,
+        audience: &mut dyn Audience,
+    ) -> anyhow::Result<()> {
+        let pull = self
+            .pull(key)
+            .cloned()
+            .context("its pull request is gone")?;
+        let PullStanding::Merged {
+            commit,
+            by,
+            permitted,
+            at,
+        } = &pull.standing
+        else {
+            return Ok(());
+        };
+        let viewer = self.there.seen.as_ref().map(|(s, _)| s.viewer.id);
+        let phase = state.item(key).map(|i| i.phase.clone());
+        let because = match phase {
+            Some(Phase::Approved { because, .. }) if viewer == Some(by.id) => because,
+            _ if *permitted => format!("merged by hand by {}", by.login),
+            _ => format!("merged by {}, who may not decide", by.login),
+        };
+        let merged = Merged {
+            commit: commit.clone(),
+            head: pull.head.clone(),
+            at: *at,
+            because,
+        };
+        if key == LAST {
+            let said = transition::last_merged(&mut state, merged);
+            return self.record(snapshot, state, &said, Vec::new(), audience);
+        }
+        self.ledger.refresh(&self.base_branch)?;
+        let there = self.ledger.branch(&state.run_branch.name)?;
+        let there = there.context("the run branch is gone")?;
+        // Where that commit is not to be found, the branch itself says what was merged.
+        let known = self
+            .repo
+            .is_ancestor(&state.run_branch.head, commit)
+            .unwrap_or(false);
+        let head = if known { commit.clone() } else { there };
+        let mut said = transition::taken(&mut state, key, merged, &head)?;
+        said.push_str(&self.judged(&mut state)?);
+        self.record(snapshot, state, &said, Vec::new(), audience)
+    }
+
+    fn close(
+        &mut self,
+        snapshot: &Snapshot,
+        mut state: State,
+        key: &str,
+        audience: &mut dyn Audience,
+    ) -> anyhow::Result<()> {
+        let pull = self
+            .pull(key)
+            .cloned()
+            .context("its pull request is gone")?;
+        self.forge.close(&pull)?;
+        if let Some((seen, _)) = &mut self.there.seen {
+            seen.pulls.remove(key);
+            if key == LAST {
+                seen.last = None;
+            }
+        }
+        let said = transition::closed(&mut state, key, true)?;
+        self.record(snapshot, state, &said, Vec::new(), audience)
+    }
+
+    /// Merges the base into the run branch and pushes that, when it merges cleanly.
+    fn merge_base(
+        &mut self,
+        snapshot: &Snapshot,
+        mut state: State,
+        base: &str,
+        audience: &mut dyn Audience,
+    ) -> anyhow::Result<()> {
+        let head = state.run_branch.head.clone();
+        let merged = self.repo.merge(&head, base)?;
+        if !merged.conflicts.is_empty() {
+            let files = merged.conflicts;
+            self.there.base_held = Some((base.to_owned(), BaseHeld::Conflicts { files }));
+            return Ok(());
+        }
+        let commit = self.repo.commit(&NewCommit {
+            tree: &merged.tree,
+            parents: &[head, base.to_owned()],
+            message: &crate::report::commit::base_message(&state, base),
+            author: &self.by,
+            committer: &self.by,
+            time: Timestamp::now(),
+        })?;
+        let mut said = transition::base_merged(&mut state, &commit, base);
+        said.push_str(&self.judged(&mut state)?);
+        match self.record(snapshot, state, &said, Vec::new(), audience) {
+            Err(e) => match e.downcast_ref::<LedgerError>() {
+                Some(LedgerError::Refused { why, .. }) => {
+                    let held = BaseHeld::Refused { why: why.clone() };
+                    self.there.base_held = Some((base.to_owned(), held));
+                    Ok(())
+                }
+                _ => Err(e),
+            },
+            ok => ok,
+        }
+    }
+}
+
+/// The latest passed attempt that answers a review with threads nobody was answered in yet.
+fn unreplied(item: &Item) -> Option<u32> {
+    if item.phase != Phase::Review {
+        return None;
+    }
+    let attempt = item.latest_work()?;
+    let review = last_request(item)?;
+    let threads = review
+        .source
+        .as_ref()
+        .is_some_and(|s| !s.threads.is_empty());
+    let replied = item.pull.as_ref().and_then(|p| p.replied);
+    (threads
+        && attempt.finished > review.at
+        && attempt.kind != OrderKind::First
+        && replied.is_none_or(|r| r < attempt.number))
+    .then_some(attempt.number)
+}
+
+/// The newest review of this round that asked for changes.
+fn last_request(item: &Item) -> Option<&Review> {
+    let mut reviews = item.reviews.iter().rev();
+    reviews.find(|r| r.decision == Decision::Revise && r.round == item.round)
+}
+
+fn review(voice: &Voice, ids: &[String], text: String, threads: Vec<ThreadRef>) -> Review {
+    let commit = match &voice.kind {
+        VoiceKind::ChangesRequested { commit } => commit.clone(),
+        _ => String::new(),
+    };
+    Review {
+        decision: Decision::Revise,
+        by: transition::person(voice.by.id, &voice.by.login),
+        at: voice.at,
+        commit,
+        text,
+        round: 0,
+        source: Some(Source {
+            ids: ids.to_vec(),
+            url: voice.url.clone(),
+            login: voice.by.login.clone(),
+            threads,
+        }),
+    }
+}
+
+fn take_review(state: &mut State, key: &str, review: Review) -> Result<String, NotPossible> {
+    if key == LAST {
+        Ok(transition::repair_opened(state, review))
+    } else {
+        transition::reviewed(state, key, review)
+    }
+}
+
+/// The pull requests there may be something to see of.
+fn targets(state: &State) -> Vec<Target> {
+    let mut found = Vec::new();
+    let ended = state.end.as_ref();
+    let aborted = ended.is_some_and(|e| e.aborted);
+    for item in &state.items {
+        let open = item.pull.as_ref().is_some_and(|p| !p.closed);
+        let wanted = match &item.phase {
+            Phase::Merged => false,
+            Phase::Skipped { .. } => open,
+            _ if ended.is_some() => aborted && open,
+            _ => item.branch.is_some() || item.pull.is_some(),
+        };
+        if wanted {
+            let leaf = item.branch_leaf();
+            found.push(Target {
+                key: item.key.clone(),
+                branch: format!("pertask/{}/{leaf}", state.run),
+                number: item.pull.as_ref().map(|p| p.number),
+            });
+        }
+    }
+    let settled = state.items.iter().all(Item::is_settled);
+    let known = state.pull.as_ref();
+    if (settled && !aborted) || known.is_some_and(|p| !p.closed) {
+        found.push(Target {
+            key: LAST.to_owned(),
+            branch: state.run_branch.name.clone(),
+            number: known.map(|p| p.number),
+        });
+    }
+    found
+}
+
+/// A pause between polls; tests shorten it, in builds with debug assertions only.
+#[must_use]
+pub fn poll_pause(usual: Duration) -> Duration {
+    if cfg!(debug_assertions)
+        && let Ok(text) = std::env::var("PERTASK_TEST_POLL_MS")
+        && let Ok(ms) = text.parse()
+    {
+        return Duration::from_millis(ms);
+    }
+    usual
+}

@@ -1,0 +1,339 @@
+//! Makes a pull request show what it should, with as few requests as that takes.
+//!
+//! What is to be done is worked out from what is there, so a call that was cut off is gone on with
+//! and nothing is made twice.
+
+use http::Method;
+use serde_json::{Value, json};
+
+use super::look::{account, string};
+use super::{ApiError, Client};
+use crate::forge::{Notes, Page};
+use crate::run::seen::{OwnComment, PullStanding, SeenPull};
+
+/// Most notes that one request takes
+/// (<https://docs.github.com/en/rest/checks/runs#create-a-check-run>).
+const NOTES_AT_ONCE: usize = 50;
+
+/// One thing to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Open it.
+    Open,
+    /// Change title, body, or the branch it goes to.
+    Edit { title: bool, body: bool },
+    /// It is for review now.
+    Ready,
+    /// It is not for review any more.
+    Draft,
+    /// Add these labels.
+    Label(Vec<String>),
+    /// Ask these people.
+    Ask(Vec<String>),
+    /// Set a commit status.
+    Status(String, String, String),
+    /// Add notes on lines.
+    Note(Notes),
+    /// Write the one comment on how it stands.
+    Comment(String),
+    /// Write it anew.
+    Rewrite(u64, String),
+}
+
+/// What is to be done so that the pull request shows the page.
+pub(super) fn steps(page: &Page, pull: Option<&SeenPull>, notes: bool) -> Vec<Step> {
+    let mut steps = Vec::new();
+    let nothing = SeenPull {
+        draft: page.draft,
+        title: page.title.clone(),
+        body: page.body.clone(),
+        ..SeenPull::default()
+    };
+    let pull = pull.unwrap_or_else(|| {
+        steps.push(Step::Open);
+        &nothing
+    });
+    if pull.standing != PullStanding::Open {
+        return Vec::new();
+    }
+    let (title, body) = (pull.title != page.title, !same(&pull.body, &page.body));
+    if title || body {
+        steps.push(Step::Edit { title, body });
+    }
+    match (pull.draft, page.draft) {
+        (true, false) => steps.push(Step::Ready),
+        (false, true) => steps.push(Step::Draft),
+        _ => {}
+    }
+    let has = |have: &[String], want: &String| have.iter().any(|h| h.eq_ignore_ascii_case(want));
+    let labels: Vec<String> = page
+        .labels
+        .iter()
+        .filter(|l| !has(&pull.labels, l))
+        .cloned()
+        .collect();
+    if !labels.is_empty() {
+        steps.push(Step::Label(labels));
+    }
+    let ask: Vec<String> = page
+        .reviewers
+        .iter()
+        .filter(|r| !has(&pull.asked, r) && !r.eq_ignore_ascii_case(&pull.author.login))
+        .cloned()
+        .collect();
+    if !ask.is_empty() {
+        steps.push(Step::Ask(ask));
+    }
+    let before = steps.len();
+    for (context, state, description) in &page.statuses {
+        let there = pull.statuses.get(context);
+        if there.is_none_or(|(s, d)| s != state || d != description) {
+            steps.push(Step::Status(
+                context.clone(),
+                state.clone(),
+                description.clone(),
+            ));
+        }
+    }
+    if steps.len() > before
+        && notes
+        && let Some(notes) = &page.notes
+    {
+        steps.push(Step::Note(notes.clone()));
+    }
+    if let Some((marker, text)) = &page.progress {
+        match pull.ours.get(marker) {
+            None => steps.push(Step::Comment(text.clone())),
+            Some(own) if !same(&own.body, text) => {
+                steps.push(Step::Rewrite(own.number, text.clone()));
+            }
+            Some(_) => {}
+        }
+    }
+    steps
+}
+
+/// GitHub ends lines as it likes, and drops white space at the end.
+fn same(a: &str, b: &str) -> bool {
+    let plain = |text: &str| text.replace("\r\n", "\n").trim_end().to_owned();
+    plain(a) == plain(b)
+}
+
+/// Does the steps. Returns the pull request as it then is, and what could not be done.
+pub(super) fn show(
+    client: &mut Client,
+    page: &Page,
+    pull: Option<&SeenPull>,
+    notes: &mut bool,
+) -> Result<(SeenPull, Vec<String>), ApiError> {
+    let mut now = pull.cloned().unwrap_or_default();
+    let mut doubts = Vec::new();
+    for step in steps(page, pull, *notes) {
+        let essential = matches!(
+            step,
+            Step::Open | Step::Edit { .. } | Step::Ready | Step::Draft
+        );
+        let is_note = matches!(step, Step::Note(_));
+        match perform(client, page, &mut now, step, &mut doubts) {
+            Ok(()) => {}
+            // Installation tokens may lack the permission; the statuses say the same.
+            Err(ApiError::Permission { .. }) if is_note => *notes = false,
+            Err(e) if essential || e.is_temporary() => return Err(e),
+            Err(e) => doubts.push(e.to_string()),
+        }
+    }
+    if page.head != now.head && !now.head.is_empty() {
+        now.head.clone_from(&page.head);
+    }
+    Ok((now, doubts))
+}
+
+fn perform(
+    client: &mut Client,
+    page: &Page,
+    now: &mut SeenPull,
+    step: Step,
+    doubts: &mut Vec<String>,
+) -> Result<(), ApiError> {
+    let repository = client.place().repository();
+    let pull = format!("{repository}/pulls/{}", now.number);
+    let issue = format!("{repository}/issues/{}", now.number);
+    match step {
+        Step::Open => *now = open(client, page)?,
+        Step::Edit { title, body } => {
+            let mut change = json!({});
+            if title {
+                change["title"] = json!(page.title);
+            }
+            if body {
+                change["body"] = json!(page.body);
+            }
+            client.send(Method::PATCH, &pull, &change)?;
+            now.title.clone_from(&page.title);
+            now.body.clone_from(&page.body);
+        }
+        Step::Ready => {
+            mark(client, &now.id, "markPullRequestReadyForReview", "Ready")?;
+            now.draft = false;
+        }
+        Step::Draft => {
+            mark(client, &now.id, "convertPullRequestToDraft", "Draft")?;
+            now.draft = true;
+        }
+        Step::Label(labels) => {
+            client.send(
+                Method::POST,
+                &format!("{issue}/labels"),
+                &json!({ "labels": labels }),
+            )?;
+            now.labels.extend(labels);
+        }
+        Step::Ask(people) => {
+            let at = format!("{pull}/requested_reviewers");
+            if people.len() > 1 && ask(client, &at, &people).is_ok() {
+                now.asked.extend(people);
+                return Ok(());
+            }
+            // One that cannot be asked must not keep the others from being asked.
+            for person in people {
+                match ask(client, &at, std::slice::from_ref(&person)) {
+                    Ok(()) => now.asked.push(person),
+                    Err(e) if e.is_temporary() => return Err(e),
+                    Err(e) => doubts.push(format!("{person} was not asked to review: {e}")),
+                }
+            }
+        }
+        Step::Status(context, state, description) => {
+            let at = format!("{repository}/statuses/{}", page.head);
+            let status = json!({ "context": context, "state": state, "description": description });
+            client.send(Method::POST, &at, &status)?;
+            now.statuses.insert(context, (state, description));
+        }
+        Step::Note(notes) => note(client, &repository, &page.head, &notes)?,
+        Step::Comment(text) => {
+            let at = format!("{issue}/comments");
+            let answer = client.send(Method::POST, &at, &json!({ "body": text }))?;
+            if let Some((marker, _)) = &page.progress {
+                let own = OwnComment {
+                    number: answer.body["id"].as_u64().unwrap_or(0),
+                    body: text,
+                };
+                now.ours.insert(marker.clone(), own);
+            }
+        }
+        Step::Rewrite(number, text) => {
+            let at = format!("{repository}/issues/comments/{number}");
+            client.send(Method::PATCH, &at, &json!({ "body": text }))?;
+            if let Some((marker, _)) = &page.progress {
+                now.ours
+                    .insert(marker.clone(), OwnComment { number, body: text });
+            }
+        }
+    }
+    Ok(())
+}
+
+fn open(client: &mut Client, page: &Page) -> Result<SeenPull, ApiError> {
+    let repository = client.place().repository();
+    let new = json!({
+        "title": page.title,
+        "head": page.branch,
+        "base": page.base,
+        "body": page.body,
+        "draft": page.draft,
+        "maintainer_can_modify": true,
+    });
+    let answer = client.send(Method::POST, &format!("{repository}/pulls"), &new);
+    let answer = match answer {
+        // Somebody was first, or it is ours and the answer was lost: look again.
+        Err(e @ ApiError::Refused { status: 422, .. }) if e.says("already exists") => {
+            return Err(ApiError::Unknown {
+                asked: "opening a pull request".to_owned(),
+                detail: e.to_string(),
+            });
+        }
+        other => other?,
+    };
+    let body = &answer.body;
+    Ok(SeenPull {
+        number: body["number"].as_u64().unwrap_or(0),
+        id: string(&body["node_id"]),
+        url: string(&body["html_url"]),
+        author: crate::run::seen::Account {
+            id: body["user"]["id"].as_u64().unwrap_or(0),
+            login: string(&body["user"]["login"])
+                .trim_end_matches("[bot]")
+                .to_owned(),
+            bot: body["user"]["type"].as_str() == Some("Bot") || account(&body["user"]).bot,
+        },
+        standing: PullStanding::Open,
+        draft: page.draft,
+        head: string(&body["head"]["sha"]),
+        base: page.base.clone(),
+        title: page.title.clone(),
+        body: page.body.clone(),
+        ..SeenPull::default()
+    })
+}
+
+fn mark(client: &mut Client, id: &str, mutation: &str, name: &str) -> Result<(), ApiError> {
+    let text = format!(
+        "mutation {name}($id: ID!) {{ {mutation}(input: {{pullRequestId: $id}}) {{ pullRequest {{ isDraft }} }} }}"
+    );
+    client.mutate(name, &text, &json!({ "id": id })).map(drop)
+}
+
+fn ask(client: &mut Client, at: &str, people: &[String]) -> Result<(), ApiError> {
+    let (teams, people): (Vec<&String>, Vec<&String>) =
+        people.iter().partition(|p| p.contains('/'));
+    let teams: Vec<&str> = teams
+        .into_iter()
+        .filter_map(|t| t.rsplit('/').next())
+        .collect();
+    let mut body = json!({});
+    if !people.is_empty() {
+        body["reviewers"] = json!(people);
+    }
+    if !teams.is_empty() {
+        body["team_reviewers"] = json!(teams);
+    }
+    client.send(Method::POST, at, &body).map(drop)
+}
+
+/// A check run with notes on lines, in as many requests as they take.
+fn note(client: &mut Client, repository: &str, head: &str, notes: &Notes) -> Result<(), ApiError> {
+    let lines: Vec<Value> = notes
+        .lines
+        .iter()
+        .map(|l| {
+            json!({
+                "path": l.path,
+                "start_line": l.start,
+                "end_line": l.end,
+                "annotation_level": l.level,
+                "title": l.title,
+                "message": l.message,
+            })
+        })
+        .collect();
+    let mut parts = lines.chunks(NOTES_AT_ONCE);
+    let output = |lines: &[Value]| json!({ "title": notes.title, "summary": notes.summary, "annotations": lines });
+    let new = json!({
+        "name": notes.name,
+        "head_sha": head,
+        "status": "completed",
+        "conclusion": notes.conclusion,
+        "output": output(parts.next().unwrap_or_default()),
+    });
+    let at = format!("{repository}/check-runs");
+    let made = client.send(Method::POST, &at, &new)?;
+    let id = made.body["id"].as_u64().unwrap_or(0);
+    for part in parts {
+        client.send(
+            Method::PATCH,
+            &format!("{at}/{id}"),
+            &json!({ "output": output(part) }),
+        )?;
+    }
+    Ok(())
+}

@@ -1,0 +1,293 @@
+//! The remote of a run on a forge: fetched from, pushed to, by the `git` program.
+//!
+//! Races: every push is atomic and names for each ref the commit it must be at, so it either moves all
+//! of them from what was seen, or none. Crashes and lost connections: whether a push that was cut off
+//! took effect is found out by fetching; nothing here repeats one.
+//!
+//! Branches of the remote are kept as `refs/remotes/<remote>/…`, as git itself does. No branch of the
+//! person's own is made or moved.
+
+use super::{GitError, Repo, Result, cli};
+use crate::effect;
+
+/// A remote with what git needs to be let in.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Remote {
+    /// Its name in the configuration, e.g. `origin`.
+    pub name: String,
+    /// Variables for git's environment that carry the token; empty when git finds its own way in.
+    pub access: Vec<(String, String)>,
+}
+
+impl std::fmt::Debug for Remote {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // What lets git in is nobody's to read.
+        write!(f, "Remote({})", self.name)
+    }
+}
+
+/// One ref that a push moves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Move {
+    /// Full name at the remote.
+    pub name: String,
+    /// Where it must be; `None`: it must not be there.
+    pub from: Option<String>,
+    /// Where it goes; `None`: away.
+    pub to: Option<String>,
+}
+
+/// What came of a push.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Pushed {
+    /// All refs have moved.
+    Done,
+    /// Somebody was first; nothing has moved.
+    Raced,
+    /// The remote will not have it; nothing has moved.
+    Refused {
+        /// What the remote says, one line.
+        why: String,
+    },
+}
+
+impl Repo {
+    /// The branch that the remote's `HEAD` names: its default branch.
+    ///
+    /// # Errors
+    /// When the remote cannot be asked.
+    pub fn remote_default_branch(&self, remote: &Remote) -> Result<Option<String>> {
+        let out = self
+            .at_remote(remote)
+            .args(["ls-remote", "--symref", &remote.name, "HEAD"])
+            .output()
+            .map_err(|e| of_remote(remote, e))?;
+        let text = String::from_utf8_lossy(&out);
+        Ok(text.lines().find_map(|line| {
+            let target = line.strip_prefix("ref: ")?.split('\t').next()?;
+            Some(target.strip_prefix("refs/heads/")?.to_owned())
+        }))
+    }
+
+    /// Fetches these refspecs and nothing else. Local refs below their right sides that the remote
+    /// does not have any more are removed.
+    ///
+    /// # Errors
+    /// [`GitError::Remote`].
+    pub fn fetch(&self, remote: &Remote, refspecs: &[String]) -> Result<()> {
+        self.fetch_with(remote, refspecs, "--prune")
+    }
+
+    /// As [`Repo::fetch`]; nothing is removed.
+    ///
+    /// # Errors
+    /// [`GitError::Remote`].
+    pub fn fetch_more(&self, remote: &Remote, refspecs: &[String]) -> Result<()> {
+        self.fetch_with(remote, refspecs, "--no-prune")
+    }
+
+    fn fetch_with(&self, remote: &Remote, refspecs: &[String], prune: &str) -> Result<()> {
+        self.at_remote(remote)
+            .args([
+                "fetch",
+                "--quiet",
+                "--no-tags",
+                prune,
+                "--no-write-fetch-head",
+            ])
+            .args([
+                "--no-recurse-submodules",
+                "--no-auto-maintenance",
+                "--refmap=",
+            ])
+            .args(["--", &remote.name])
+            .args(refspecs)
+            .output()
+            .map(drop)
+            .map_err(|e| of_remote(remote, e))
+    }
+
+    /// Moves refs of the remote, all or none, each from where it is said to be. What the remote
+    /// then has is noted under `refs/remotes`.
+    ///
+    /// # Errors
+    /// [`GitError::Remote`] when it is not known whether it took effect, or access was denied.
+    pub fn push(&self, remote: &Remote, moves: &[Move]) -> Result<Pushed> {
+        let names: Vec<&str> = moves.iter().map(|m| m.name.as_str()).collect();
+        let pushed = effect::perform(&format!("push {}", names.join(" ")), || {
+            self.push_now(remote, moves)
+        })?;
+        if pushed == Pushed::Done {
+            for moved in moves {
+                self.note_remote(remote, &moved.name, moved.to.as_deref())?;
+            }
+        }
+        Ok(pushed)
+    }
+
+    fn push_now(&self, remote: &Remote, moves: &[Move]) -> Result<Pushed> {
+        let leases = moves.iter().map(|m| {
+            let from = m.from.as_deref().unwrap_or_default();
+            format!("--force-with-lease={}:{from}", m.name)
+        });
+        let refspecs = moves
+            .iter()
+            .map(|m| format!("{}:{}", m.to.as_deref().unwrap_or_default(), m.name));
+        let (status, stdout, stderr) = self
+            .at_remote(remote)
+            .args([
+                "push",
+                "--porcelain",
+                "--atomic",
+                "--no-verify",
+                "--no-follow-tags",
+            ])
+            .args(["--no-recurse-submodules", "--no-signed"])
+            .args(leases)
+            .args(["--", &remote.name])
+            .args(refspecs)
+            .all()?;
+        if status == 0 {
+            return Ok(Pushed::Done);
+        }
+        let (out, err) = (
+            String::from_utf8_lossy(&stdout).into_owned(),
+            String::from_utf8_lossy(&stderr).into_owned(),
+        );
+        let refusals: Vec<&str> = out
+            .lines()
+            .filter_map(|l| l.strip_prefix('!'))
+            .filter_map(|l| l.split('\t').nth(2))
+            .collect();
+        let is_race = |r: &&&str| {
+            [
+                "stale info",
+                "cannot lock ref",
+                "failed to lock",
+                "fetch first",
+                "non-fast-forward",
+            ]
+            .iter()
+            .any(|w| r.contains(w))
+                || r.contains("reference already exists")
+        };
+        if refusals.iter().any(|r| is_race(&r)) {
+            return Ok(Pushed::Raced);
+        }
+        let told = refusals.iter().find(|r| {
+            !r.contains("atomic push failed") && !r.contains("atomic transaction failed")
+        });
+        if let Some(refusal) = told {
+            let why = refusal
+                .trim_start_matches("[remote rejected]")
+                .trim_start_matches("[rejected]")
+                .trim()
+                .trim_start_matches('(')
+                .trim_end_matches(')');
+            // The remote explains itself before it refuses.
+            let remote_lines = err
+                .lines()
+                .filter_map(|l| l.strip_prefix("remote: "))
+                .map(str::trim)
+                .filter(|l| !l.is_empty())
+                .take(5)
+                .collect::<Vec<_>>()
+                .join(" ");
+            let why = if remote_lines.is_empty() {
+                why.to_owned()
+            } else {
+                format!("{why}: {remote_lines}")
+            };
+            return Ok(Pushed::Refused { why });
+        }
+        Err(of_remote(
+            remote,
+            GitError::Program {
+                command: "git push".to_owned(),
+                detail: err.trim().to_owned(),
+            },
+        ))
+    }
+
+    /// Notes where a ref of the remote is, as a fetch would.
+    fn note_remote(&self, remote: &Remote, name: &str, to: Option<&str>) -> Result<()> {
+        let Some(branch) = name.strip_prefix("refs/heads/") else {
+            return self.put(name, to);
+        };
+        self.put(&format!("refs/remotes/{}/{branch}", remote.name), to)
+    }
+
+    /// Points a ref somewhere, wherever it was: for refs that only repeat what the remote has.
+    fn put(&self, full_name: &str, to: Option<&str>) -> Result<()> {
+        let at = self.target(full_name)?;
+        match (at, to) {
+            (at, Some(to)) if at.as_deref() != Some(to) => {
+                match self.swap(full_name, at.as_deref(), to, "as the remote has it") {
+                    // Another process of this machine has fetched meanwhile.
+                    Err(GitError::Raced { .. }) => Ok(()),
+                    other => other,
+                }
+            }
+            (Some(at), None) => match self.delete(full_name, &at) {
+                Err(GitError::Raced { .. }) => Ok(()),
+                other => other,
+            },
+            _ => Ok(()),
+        }
+    }
+
+    fn at_remote(&self, remote: &Remote) -> cli::Git {
+        let mut git = cli::Git::user(self.workdir());
+        for (name, value) in &remote.access {
+            git = git.env(name, value);
+        }
+        // Our own waiting is for the remote's answer, never for a person's.
+        git.env("GCM_INTERACTIVE", "never")
+    }
+}
+
+/// What git said about a remote, told apart by what can be done about it. Its messages are in
+/// English, because it runs with `LC_ALL=C`.
+fn of_remote(remote: &Remote, error: GitError) -> GitError {
+    let GitError::Program { detail, .. } = error else {
+        return error;
+    };
+    let has = |words: &[&str]| words.iter().any(|w| detail.contains(w));
+    let denied = has(&[
+        "Authentication failed",
+        "could not read Username",
+        "could not read Password",
+        "Permission denied",
+        "Permission to ",
+        "The requested URL returned error: 401",
+        "The requested URL returned error: 403",
+        "Write access to repository not granted",
+    ]);
+    let missing = has(&[
+        "Repository not found",
+        "does not appear to be a git repository",
+        "The requested URL returned error: 404",
+        "not found",
+    ]);
+    let line = detail
+        .lines()
+        .map(|l| {
+            l.trim_start_matches("fatal: ")
+                .trim_start_matches("error: ")
+        })
+        .find(|l| !l.trim().is_empty())
+        .unwrap_or("no reason given")
+        .to_owned();
+    if has(&["couldn't find remote ref"]) {
+        GitError::NoSuchRef {
+            remote: remote.name.clone(),
+            detail: line,
+        }
+    } else {
+        GitError::Remote {
+            remote: remote.name.clone(),
+            denied: denied || missing,
+            detail: line,
+        }
+    }
+}

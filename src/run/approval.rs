@@ -1,0 +1,217 @@
+//! Whether a task may be merged: the rule of approval, as a pure function.
+//!
+//! A task may be merged only as the commit that *we* recorded, when enough people who may write to
+//! the repository have approved that very commit as their newest decision, and nobody who may write
+//! still asks for changes. What the forge says of a review is not taken as it stands: GitHub moves an
+//! approval to another commit when a branch is rewritten with the same difference, so an approval
+//! that is older than our commit's first appearance is not one of it.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::seen::{Account, Command, SeenPull, Voice, VoiceKind};
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// How many people must approve; at least one.
+    pub approvals: u32,
+    /// Whether the pull request's author may decide by comment.
+    pub author_may_approve: bool,
+}
+
+/// What approval is asked of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asked<'a> {
+    /// The commit we recorded.
+    pub head: &'a str,
+    /// When it was first seen on the pull request, by the forge's clock.
+    pub since: Option<Timestamp>,
+    /// Earlier commits whose approval holds for it, because it only brings the run branch in.
+    pub carries: &'a [Carried],
+    /// Ids of what was said in answer to an agent's question: no request for changes.
+    pub answers: &'a [&'a str],
+}
+
+/// An earlier head whose approval holds for the present one.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Carried {
+    /// The commit.
+    pub commit: String,
+    /// When it was first seen on the pull request, by the forge's clock.
+    pub since: Option<Timestamp>,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It may be merged.
+    Approved {
+        /// By whom.
+        by: Vec<Account>,
+    },
+    /// It may not yet.
+    Open {
+        /// What is missing, and what was said that does not count, one sentence each.
+        why: Vec<String>,
+    },
+}
+
+/// Whether what was said about the pull request is enough.
+#[must_use]
+pub fn verdict(pull: &SeenPull, asked: &Asked<'_>, policy: Policy) -> Verdict {
+    let mut why = Vec::new();
+    let mut newest: BTreeMap<u64, &Voice> = BTreeMap::new();
+    for voice in opinions(pull, asked.answers) {
+        match may_decide(pull, voice, policy) {
+            Ok(()) => {
+                newest.insert(voice.by.id, voice);
+            }
+            Err(Some(reason)) => why.push(reason),
+            Err(None) => {}
+        }
+    }
+    let mut by = Vec::new();
+    let mut stands = Vec::new();
+    for voice in newest.values() {
+        match opinion(voice) {
+            Opinion::Approves(commit) => match approves(commit, voice.at, asked) {
+                Ok(()) => by.push(voice.by.clone()),
+                Err(reason) => why.push(format!("the approval of {} {reason}", voice.by.login)),
+            },
+            Opinion::Refuses => stands.push(format!(
+                "{} asked for changes and has not approved since",
+                voice.by.login
+            )),
+            Opinion::None => why.push(format!("the review of {} was dismissed", voice.by.login)),
+        }
+    }
+    if pull.head != asked.head {
+        why.push(format!(
+            "the pull request is at {}, not at {}, which was checked",
+            short(&pull.head),
+            short(asked.head)
+        ));
+        return Verdict::Open { why };
+    }
+    let needed = policy.approvals.max(1) as usize;
+    if stands.is_empty() && by.len() >= needed {
+        return Verdict::Approved { by };
+    }
+    if !by.is_empty() && by.len() < needed {
+        why.push(format!("{} of {needed} approvals are there", by.len()));
+    }
+    why.extend(stands);
+    Verdict::Open { why }
+}
+
+/// People whose request for changes still stands, for asking them again.
+#[must_use]
+pub fn outstanding<'p>(pull: &'p SeenPull, answers: &[&str], policy: Policy) -> Vec<&'p Account> {
+    let mut newest: BTreeMap<u64, &'p Voice> = BTreeMap::new();
+    for voice in opinions(pull, answers).filter(|v| may_decide(pull, v, policy).is_ok()) {
+        newest.insert(voice.by.id, voice);
+    }
+    newest
+        .into_values()
+        .filter(|v| matches!(opinion(v), Opinion::Refuses))
+        .map(|v| &v.by)
+        .collect()
+}
+
+/// Whether this person may decide about this pull request in this way. `Err(None)`: no, and nobody
+/// need be told.
+///
+/// # Errors
+/// Why not, as a sentence.
+pub fn may_decide(pull: &SeenPull, voice: &Voice, policy: Policy) -> Result<(), Option<String>> {
+    let login = &voice.by.login;
+    if voice.by.bot || voice.by.id == 0 {
+        return Err(None);
+    }
+    if !voice.permitted {
+        return Err(Some(format!(
+            "what {login} said does not count: they may not write to this repository"
+        )));
+    }
+    let is_command = matches!(voice.kind, VoiceKind::Command(_));
+    if voice.by.id == pull.author.id && !(is_command && policy.author_may_approve) {
+        return Err(is_command.then(|| {
+            format!(
+                "what {login} said does not count: they opened the pull request, and `author_may_approve` is not set on the base"
+            )
+        }));
+    }
+    if is_command && voice.altered {
+        return Err(Some(format!(
+            "a comment of {login} does not count: somebody else has changed it"
+        )));
+    }
+    Ok(())
+}
+
+enum Opinion<'v> {
+    Approves(&'v str),
+    Refuses,
+    None,
+}
+
+fn opinion(voice: &Voice) -> Opinion<'_> {
+    match &voice.kind {
+        VoiceKind::Approval { commit } | VoiceKind::Command(Command::Approve { commit }) => {
+            Opinion::Approves(commit)
+        }
+        VoiceKind::ChangesRequested { .. } | VoiceKind::Command(Command::Revise { .. }) => {
+            Opinion::Refuses
+        }
+        _ => Opinion::None,
+    }
+}
+
+/// What was said that is a decision about the content, oldest first.
+fn opinions<'p>(pull: &'p SeenPull, answers: &[&str]) -> impl Iterator<Item = &'p Voice> {
+    let voices = pull.voices.iter();
+    voices.filter(|v| is_opinion(&v.kind) && !answers.contains(&v.id.as_str()))
+}
+
+fn is_opinion(kind: &VoiceKind) -> bool {
+    !matches!(
+        kind,
+        VoiceKind::Command(
+            Command::Retry { .. }
+                | Command::Skip { .. }
+                | Command::Abort
+                | Command::Status
+                | Command::Misread { .. }
+        )
+    )
+}
+
+/// Whether an approval of `commit` given `at` is one of what is asked about.
+fn approves(commit: &str, at: Timestamp, asked: &Asked<'_>) -> Result<(), String> {
+    let heads = std::iter::once((asked.head, asked.since))
+        .chain(asked.carries.iter().map(|c| (c.commit.as_str(), c.since)));
+    for (head, since) in heads {
+        if commit != head {
+            continue;
+        }
+        // Given before that commit was there: it was given for another, and moved.
+        return match since {
+            Some(since) if at < since => Err(format!(
+                "was given before {} was there, for another commit",
+                short(head)
+            )),
+            _ => Ok(()),
+        };
+    }
+    Err(if commit.is_empty() {
+        "names no commit that still exists".to_owned()
+    } else {
+        format!("is for {}, not for {}", short(commit), short(asked.head))
+    })
+}
+
+fn short(commit: &str) -> &str {
+    super::transition::short(commit)
+}
