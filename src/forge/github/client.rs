@@ -12,18 +12,19 @@
 
 use std::time::{Duration, Instant};
 
-use http::{HeaderMap, Method, header};
+use http::{Method, header};
 use jiff::Timestamp;
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
 
-use super::error::{ApiError, Kind, Lack, Result};
+use super::error::{ApiError, Kind, Result};
 use super::limits::{self, Bucket};
 use super::place::{Origin, Place};
 use super::token::Token;
-use crate::{effect, report};
+use crate::effect;
 
 mod link;
+mod verdict;
 mod wire;
 
 pub use link::segment;
@@ -38,7 +39,7 @@ const REDIRECTS: u32 = 5;
 /// How many pages are read of one list.
 const PAGES: u32 = 200;
 /// A wait longer than this is announced.
-const ANNOUNCED: Duration = Duration::from_secs(60);
+const ANNOUNCED: Duration = Duration::from_mins(1);
 /// The version of the API, <https://docs.github.com/en/rest/about-the-rest-api/api-versions>.
 pub(super) const VERSION: &str = "2022-11-28";
 
@@ -73,7 +74,7 @@ impl Default for Patience {
     /// A quarter of an hour, silently.
     fn default() -> Self {
         Self {
-            longest: Duration::from_secs(15 * 60),
+            longest: Duration::from_mins(15),
             tell: Box::new(|_| {}),
             pause: Box::new(|time| {
                 std::thread::sleep(wire::scaled(time));
@@ -289,7 +290,7 @@ impl Client {
         let body = serde_json::json!({ "query": query, "variables": variables });
         let request = self.graphql(format!("the query {name}"), &body, false);
         let reply = self.exchange(&request)?;
-        self.data(&request, reply)
+        self.data(&request, &reply)
     }
 
     /// Changes something through GraphQL; once, as [`Client::send`].
@@ -300,7 +301,7 @@ impl Client {
         let body = serde_json::json!({ "query": mutation, "variables": variables });
         let request = self.graphql(format!("the mutation {name}"), &body, true);
         let reply = effect::perform(&request.asked, || self.exchange(&request))?;
-        self.data(&request, reply)
+        self.data(&request, &reply)
     }
 
     /// The repository's new `owner/name`, if an answer said that it has moved.
@@ -568,173 +569,6 @@ impl Client {
         } else {
             Err(ApiError::Interrupted)
         }
-    }
-
-    fn answer(&self, request: &Request<'_>, reply: Reply) -> Result<Answer> {
-        if !(200..300).contains(&reply.status) {
-            return Err(self.refusal(request, &reply));
-        }
-        let body = match reply.body {
-            Some(body) => body,
-            None if reply.text.trim().is_empty() => Value::Null,
-            None => return Err(self.not_json(request, &reply)),
-        };
-        let next = match link::next(&reply.headers) {
-            Some(address) => Some(self.local(&request.asked, &address)?),
-            None => None,
-        };
-        let header = |name: &str| wire::header(&reply.headers, name).map(str::to_owned);
-        Ok(Answer {
-            status: reply.status,
-            etag: header("etag"),
-            date: wire::header(&reply.headers, "date").and_then(limits::date),
-            scopes: header("x-oauth-scopes"),
-            body,
-            next,
-        })
-    }
-
-    fn data(&self, request: &Request<'_>, reply: Reply) -> Result<Value> {
-        if reply.status != 200 {
-            return Err(self.refusal(request, &reply));
-        }
-        let Some(mut body) = reply.body.clone() else {
-            return Err(self.not_json(request, &reply));
-        };
-        let errors = body["errors"].as_array().cloned().unwrap_or_default();
-        if let Some(first) = errors.first() {
-            let message = self.clean(first["message"].as_str().unwrap_or_default());
-            return Err(match first["type"].as_str().unwrap_or_default() {
-                "NOT_FOUND" => self.not_found(format!("{} ({message})", request.asked)),
-                "FORBIDDEN" | "INSUFFICIENT_SCOPES" => {
-                    self.lack("use", &request.asked, &message, &reply.headers)
-                }
-                _ => ApiError::Refused {
-                    asked: request.asked.clone(),
-                    status: 200,
-                    message,
-                    errors: errors.into_iter().skip(1).collect(),
-                },
-            });
-        }
-        match body["data"].take() {
-            Value::Null => Err(ApiError::Malformed {
-                asked: request.asked.clone(),
-                detail: "it has no data".to_owned(),
-            }),
-            data => Ok(data),
-        }
-    }
-
-    /// The error that an answer outside 2xx stands for.
-    fn refusal(&self, request: &Request<'_>, reply: &Reply) -> ApiError {
-        let Some(body) = &reply.body else {
-            return self.not_json(request, reply);
-        };
-        let asked = request.asked.clone();
-        let message = self.clean(body["message"].as_str().unwrap_or("it does not say why"));
-        let barred = message.contains("not permitted to create or approve pull requests");
-        match reply.status {
-            401 => ApiError::Unauthorized {
-                host: self.origin.host.clone(),
-                from: self.token.source().clone(),
-                message,
-                mend: self.renewal(),
-            },
-            403 | 422 if reply.status == 403 || barred => {
-                let path = request.path.strip_prefix(&self.base);
-                let (method, path) = match (request.path == self.graphql, path) {
-                    (true, _) => ("use", asked.as_str()),
-                    (false, path) => (
-                        request.method.as_str(),
-                        short(path.unwrap_or(&request.path)),
-                    ),
-                };
-                self.lack(method, path, &message, &reply.headers)
-            }
-            404 => self.not_found(asked),
-            410 => ApiError::Gone { asked, message },
-            400..500 => ApiError::Refused {
-                asked,
-                status: reply.status,
-                message,
-                errors: body["errors"].as_array().cloned().unwrap_or_else(|| {
-                    // Some routes have a text there.
-                    body["errors"]
-                        .as_str()
-                        .map(Value::from)
-                        .into_iter()
-                        .collect()
-                }),
-            },
-            status => ApiError::Malformed {
-                asked,
-                detail: format!("status {status}"),
-            },
-        }
-    }
-
-    fn not_found(&self, asked: String) -> ApiError {
-        ApiError::NotFound {
-            asked,
-            host: self.origin.host.clone(),
-            from: self.token.source().clone(),
-        }
-    }
-
-    fn lack(&self, method: &str, path: &str, message: &str, headers: &HeaderMap) -> ApiError {
-        Lack {
-            place: &self.place,
-            from: self.token.source(),
-            kind: self.kind,
-            method,
-            path,
-            message,
-            permissions: wire::header(headers, "x-accepted-github-permissions"),
-            scopes: wire::header(headers, "x-accepted-oauth-scopes"),
-            granted: wire::header(headers, "x-oauth-scopes"),
-            sso: wire::header(headers, "x-github-sso"),
-        }
-        .error()
-    }
-
-    /// How to get another token in place of one that is not accepted.
-    fn renewal(&self) -> String {
-        use super::token::Source;
-        let place = &self.place;
-        match self.token.source() {
-            Source::Variable(name) => format!(
-                "make a new one at {}/settings/tokens and set {name} to it, or unset {name}",
-                place.web
-            ),
-            Source::Gh => format!("log in again: gh auth login --hostname {}", place.host()),
-            Source::CredentialHelper => format!(
-                "have the helper forget it: printf 'url={}\\n\\n' | git credential reject",
-                place.web
-            ),
-        }
-    }
-
-    fn not_json(&self, request: &Request<'_>, reply: &Reply) -> ApiError {
-        let kind = reply.header("content-type").unwrap_or("no content type");
-        let detail = self.clean(&format!("status {}, {kind}", reply.status));
-        if reply.header("x-github-request-id").is_some() {
-            return ApiError::Malformed {
-                asked: request.asked.clone(),
-                detail,
-            };
-        }
-        ApiError::NotGitHub {
-            api: self.place.api.clone(),
-            detail,
-        }
-    }
-
-    /// What a server said, fit to be shown: one short line, without the token.
-    fn clean(&self, text: &str) -> String {
-        let text = text.replace(self.token.secret().expose_secret(), "***");
-        let text: String = text.chars().take(400).collect();
-        report::clean::line(&text)
     }
 }
 

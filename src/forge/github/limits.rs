@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 /// The least to wait when an answer does not say for how long.
-const UNSAID: Duration = Duration::from_secs(60);
+const UNSAID: Duration = Duration::from_mins(1);
 
 /// What of an answer says whether a limit was reached.
 #[derive(Debug, Clone, Copy)]

@@ -19,6 +19,10 @@ use thiserror::Error;
 
 use crate::git::{GitError, Repo};
 
+mod variables;
+
+use variables::Variables;
+
 /// Looks up a variable of the environment; empty counts as not set.
 pub type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
 
@@ -280,20 +284,26 @@ fn parse(address: &str) -> Result<Option<Target>, &'static str> {
     target(Transport::Ssh, "https", host, None, path).map(Some)
 }
 
-/// `[user@]host:path`, also with the host (and a port) in brackets.
+/// `[user@]host:path`, also with host and port, or all before the path, in brackets.
 fn scp(address: &str) -> Option<(&str, &str)> {
     let before_slash = address.split('/').next().unwrap_or_default();
-    let at = before_slash.rfind('@').map_or(0, |at| at + 1);
-    let rest = address.get(at..)?;
+    let after_user = |text: &str| text.rfind('@').map_or(0, |at| at + 1);
+    let start = if before_slash.starts_with('[') {
+        0
+    } else {
+        after_user(before_slash)
+    };
+    let rest = address.get(start..)?;
     if let Some(inner) = rest.strip_prefix('[') {
         let (host, path) = inner.split_once("]:")?;
+        let host = host.get(after_user(host)..)?;
         let host = match host.split_once(':') {
             Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
             _ => host,
         };
         return Some((host, path));
     }
-    if !before_slash.get(at..)?.contains(':') {
+    if !before_slash.get(start..)?.contains(':') {
         return None;
     }
     rest.split_once(':')
@@ -422,181 +432,6 @@ impl Origin {
             port: authority.port_u16().filter(|p| *p != usual),
         })
     }
-}
-
-/// What the environment says, read and checked.
-struct Variables {
-    server: Option<(String, Origin)>,
-    api: Option<(String, Origin)>,
-    graphql: Option<(String, Origin)>,
-    repository: Option<(String, String)>,
-}
-
-const SERVER: &str = "GITHUB_SERVER_URL";
-const API: &str = "GITHUB_API_URL";
-const GRAPHQL: &str = "GITHUB_GRAPHQL_URL";
-const REPOSITORY: &str = "GITHUB_REPOSITORY";
-
-impl Variables {
-    fn read(env: Env<'_>) -> Result<Self, PlaceError> {
-        let address = |variable: &'static str| {
-            let Some(value) = env(variable).filter(|v| !v.trim().is_empty()) else {
-                return Ok(None);
-            };
-            let value = value.trim().trim_end_matches('/').to_owned();
-            let wrong = |why| PlaceError::Variable {
-                variable,
-                value: shown(&value),
-                why,
-            };
-            let origin = Origin::parse(&value)
-                .filter(|_| !value.contains(['?', '#']))
-                .ok_or_else(|| wrong("that is not an https address"))?;
-            if origin.scheme == "http" && !is_loopback(&origin.host) {
-                return Err(wrong(
-                    "over plain http the token could be read on the way; use https",
-                ));
-            }
-            Ok(Some((value, origin)))
-        };
-        let repository = env(REPOSITORY).filter(|v| !v.trim().is_empty());
-        let repository = match repository {
-            Some(value) => Some(slug(value.trim()).ok_or(PlaceError::Variable {
-                variable: REPOSITORY,
-                value: shown(&value),
-                why: "that is not OWNER/NAME",
-            })?),
-            None => None,
-        };
-        let read = Self {
-            server: address(SERVER)?,
-            api: address(API)?,
-            graphql: address(GRAPHQL)?,
-            repository,
-        };
-        Ok(read)
-    }
-
-    /// What they say about the server of this name.
-    fn naming(&self, host: &str) -> Naming {
-        let api = self.api.as_ref().or(self.graphql.as_ref());
-        let same = match (&self.server, api) {
-            (Some((_, server)), _) => server.host == host,
-            (None, Some((_, api))) => api.host == host || api.host == format!("api.{host}"),
-            (None, None) => return Naming::None,
-        };
-        if same { Naming::This } else { Naming::Another }
-    }
-
-    fn about(self, remote: &str, target: Target) -> Place {
-        let naming = self.naming(&target.host);
-        let port = target.port.map_or(String::new(), |p| format!(":{p}"));
-        let mut web = format!("{}://{}{port}", target.scheme, target.host);
-        let mut notes = Vec::new();
-        let (mut owner, mut name) = (target.owner, target.name);
-        let (mut api, mut graphql) = (None, None);
-        match naming {
-            Naming::Another => {
-                let (variable, other) = self.server.as_ref().map_or_else(
-                    || (API, self.api.as_ref().or(self.graphql.as_ref())),
-                    |server| (SERVER, Some(server)),
-                );
-                let other = other.map_or("another server", |(_, o)| o.host.as_str());
-                notes.push(format!(
-                    "{variable} is about {other}, the remote {remote} is at {}: the GITHUB_ variables and tokens of the environment are left aside",
-                    target.host
-                ));
-            }
-            Naming::This | Naming::None => {
-                if let Some((text, _)) = self.server {
-                    web = text;
-                }
-                api = self.api;
-                graphql = self.graphql;
-                if let Some((o, n)) = self.repository {
-                    let same = o.eq_ignore_ascii_case(&owner) && n.eq_ignore_ascii_case(&name);
-                    if !same {
-                        notes.push(format!(
-                            "GITHUB_REPOSITORY says {o}/{n}, the remote {remote} is {owner}/{name}: pull requests are looked for in {o}/{n}"
-                        ));
-                    }
-                    (owner, name) = (o, n);
-                }
-            }
-        }
-        let (api, graphql) = apis(&web, &target.host, api, graphql, &mut notes);
-        Place {
-            web,
-            api,
-            graphql,
-            owner,
-            name,
-            remote: remote.to_owned(),
-            transport: target.transport,
-            naming,
-            notes,
-        }
-    }
-
-    /// The place when the remote is a folder: only if server and repository are both said.
-    fn alone(self, remote: &str) -> Option<Place> {
-        let (web, origin) = self.server?;
-        let (owner, name) = self.repository?;
-        let mut notes = Vec::new();
-        let (api, graphql) = apis(&web, &origin.host, self.api, self.graphql, &mut notes);
-        Some(Place {
-            web,
-            api,
-            graphql,
-            owner,
-            name,
-            remote: remote.to_owned(),
-            transport: Transport::Folder,
-            naming: Naming::This,
-            notes,
-        })
-    }
-}
-
-/// Both APIs of a server: as said, else where that kind of server has them. They are on one server,
-/// which is the only one that gets the token.
-fn apis(
-    web: &str,
-    host: &str,
-    api: Option<(String, Origin)>,
-    graphql: Option<(String, Origin)>,
-    notes: &mut Vec<String>,
-) -> (String, String) {
-    let (api, origin) = api.unwrap_or_else(|| {
-        let text = if is_public(host) {
-            format!("https://api.{host}")
-        } else {
-            format!("{web}/api/v3")
-        };
-        let origin = Origin::parse(&text);
-        let origin = origin.unwrap_or_else(|| Origin {
-            scheme: "https".to_owned(),
-            host: host.to_owned(),
-            port: None,
-        });
-        (text, origin)
-    });
-    let beside = match api.strip_suffix("/api/v3") {
-        Some(root) => format!("{root}/api/graphql"),
-        None => format!("{api}/graphql"),
-    };
-    let graphql = match graphql {
-        Some((text, at)) if at == origin => text,
-        Some((_, at)) => {
-            notes.push(format!(
-                "GITHUB_GRAPHQL_URL is about {}, the REST API is at {}: {beside} is asked instead",
-                at.host, origin.host
-            ));
-            beside
-        }
-        None => beside,
-    };
-    (api, graphql)
 }
 
 #[cfg(test)]

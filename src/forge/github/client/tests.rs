@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use serde_json::json;
@@ -10,6 +11,8 @@ use serde_json::json;
 use super::super::place::{Naming, Transport};
 use super::super::token::Source;
 use super::*;
+
+mod answers;
 
 const SECRET: &str = "ghp_thisIsTheSecretOfTheTests";
 
@@ -60,6 +63,8 @@ struct Server {
     address: String,
     steps: Arc<Mutex<VecDeque<Step>>>,
     saw: Arc<Mutex<Vec<Saw>>>,
+    /// How many connections it has closed.
+    closed: Arc<AtomicUsize>,
 }
 
 impl Server {
@@ -69,12 +74,17 @@ impl Server {
             address: format!("http://{}", listener.local_addr().unwrap()),
             steps: Arc::new(Mutex::new(steps.into_iter().collect())),
             saw: Arc::default(),
+            closed: Arc::default(),
         };
         let accepting = server.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let server = accepting.clone();
-                std::thread::spawn(move || server.serve(&stream));
+                std::thread::spawn(move || {
+                    server.serve(&stream);
+                    drop(stream);
+                    server.closed.fetch_add(1, Ordering::SeqCst);
+                });
             }
         });
         server
@@ -127,7 +137,7 @@ impl Server {
                 body.len()
             );
             for (name, value) in headers {
-                text.push_str(&format!("{name}: {value}\r\n"));
+                text.extend([name, ": ", &value, "\r\n"]);
             }
             writer
                 .write_all(format!("{text}\r\n{body}").as_bytes())
@@ -169,7 +179,7 @@ impl Waits {
     fn patience(&self) -> Patience {
         let (pauses, told) = (self.pauses.clone(), self.told.clone());
         Patience {
-            longest: Duration::from_secs(15 * 60),
+            longest: Duration::from_mins(15),
             tell: Box::new(move |text| told.lock().unwrap().push(text.to_owned())),
             pause: Box::new(move |time| {
                 pauses.lock().unwrap().push(time);
@@ -243,4 +253,234 @@ fn a_change_carries_its_body() {
     assert_eq!((answer.status, answer.body), (204, Value::Null));
     assert_eq!(server.saw.lock().unwrap()[0].body, r#"{"title":"T"}"#);
     assert_eq!(client.counts().changes, 2);
+}
+
+#[test]
+fn not_modified_is_no_answer() {
+    let (mut client, server, _) = client([
+        Step::Answer(304, vec![("etag", "\"abc\"".to_owned())], String::new()),
+        Step::Answer(304, Vec::new(), String::new()),
+    ]);
+    let answer = client.get_if_changed(PULLS, Some("\"abc\"")).unwrap();
+    assert!(answer.is_none());
+    let saw = server.saw.lock().unwrap()[0].clone();
+    assert_eq!(saw.header("if-none-match"), ["\"abc\""]);
+    let counts = client.counts();
+    assert_eq!((counts.reads, counts.not_modified), (1, 1));
+    // Not asked for, it is no answer at all.
+    assert!(client.get(PULLS).is_err());
+}
+
+#[test]
+fn pages_follow_the_links() {
+    let server = Server::new([]);
+    let link = |page: u8| {
+        format!(
+            "<{}/api/v3/repositories/1/pulls?page={page}>; rel=\"next\"",
+            server.address
+        )
+    };
+    server.steps.lock().unwrap().extend([
+        with(200, &[("link", &link(2))], &json!([1, 2])),
+        with(
+            200,
+            &[("link", &link(3))],
+            &json!({"total_count": 5, "items": [3, 4]}),
+        ),
+        json(200, &json!([5])),
+    ]);
+    let mut client = Client::new(&server.place(), token(), Patience::default()).unwrap();
+    let all = client.pages("/repos/o/r/pulls?per_page=2").unwrap();
+    assert_eq!(all, [json!(1), json!(2), json!(3), json!(4), json!(5)]);
+    assert_eq!(
+        server.lines(),
+        [
+            "GET /api/v3/repos/o/r/pulls?per_page=2",
+            "GET /api/v3/repositories/1/pulls?page=2",
+            "GET /api/v3/repositories/1/pulls?page=3",
+        ]
+    );
+}
+
+#[test]
+fn pages_end_somewhere() {
+    let server = Server::new([]);
+    let own = format!("<{}/api/v3/x?page=2>; rel=\"next\"", server.address);
+    server.steps.lock().unwrap().extend([
+        with(200, &[("link", &own)], &json!([1])),
+        with(200, &[("link", &own)], &json!([2])),
+        json(200, &json!({"no": "list"})),
+        with(
+            200,
+            &[("link", "<https://evil.example/x?page=2>; rel=\"next\"")],
+            &json!([1]),
+        ),
+    ]);
+    let mut client = Client::new(&server.place(), token(), Patience::default()).unwrap();
+    let error = client.pages("/x").unwrap_err();
+    assert!(error.to_string().contains("names itself"), "{error}");
+    let error = client.pages("/x").unwrap_err();
+    assert!(matches!(error, ApiError::Malformed { .. }), "{error}");
+    let error = client.pages("/x").unwrap_err();
+    assert!(matches!(error, ApiError::Elsewhere { .. }), "{error}");
+    assert_eq!(server.lines().len(), 4);
+}
+
+#[test]
+fn a_read_is_repeated_until_the_server_is_well() {
+    let (mut client, server, waits) = client([
+        json(502, &json!({"message": "Server Error"})),
+        Step::Cut,
+        with(503, &[("retry-after", "20")], &json!({})),
+        json(200, &json!(1)),
+    ]);
+    assert_eq!(client.get("/x").unwrap().body, 1);
+    assert_eq!(server.lines().len(), 4);
+    assert_eq!(waits.seconds(), [1, 3, 20]);
+    assert_eq!(client.counts().reads, 4);
+}
+
+#[test]
+fn a_read_is_given_up_after_four_times() {
+    let (mut client, server, waits) = client((0..9).map(|_| json(500, &json!({}))));
+    let error = client.get("/x").unwrap_err();
+    assert!(matches!(error, ApiError::Temporary { .. }), "{error}");
+    assert!(error.is_temporary());
+    assert!(error.to_string().contains("status 500"), "{error}");
+    assert_eq!(server.lines().len(), 4);
+    assert_eq!(waits.seconds(), [1, 3, 9]);
+}
+
+#[test]
+fn a_read_without_an_answer_is_repeated() {
+    let (mut client, server, _) = client([Step::Hang, json(200, &json!(1))]);
+    client.wire.limit(Duration::from_millis(300));
+    assert_eq!(client.get("/x").unwrap().body, 1);
+    assert_eq!(server.lines().len(), 2);
+}
+
+#[test]
+fn a_change_is_never_repeated_blindly() {
+    for step in [
+        json(500, &json!({})),
+        json(502, &json!({"message": "Server Error"})),
+        with(503, &[("retry-after", "1")], &json!({})),
+        Step::Cut,
+        Step::Hang,
+    ] {
+        let (mut client, server, waits) = client([step, json(201, &json!({}))]);
+        client.wire.limit(Duration::from_millis(300));
+        let error = client.send(Method::POST, PULLS, &json!({})).unwrap_err();
+        assert!(matches!(error, ApiError::Unknown { .. }), "{error}");
+        assert!(error.is_temporary());
+        assert!(!error.nothing_happened());
+        assert_eq!(server.lines(), ["POST /api/v3/repos/o/r/pulls"]);
+        assert!(waits.seconds().is_empty());
+    }
+}
+
+#[test]
+fn what_never_left_is_sent_again() {
+    // Nobody listens here: the port was given back.
+    let place = {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut place = Server::new([]).place();
+        place.api = format!("http://{}", listener.local_addr().unwrap());
+        place.graphql = format!("{}/graphql", place.api);
+        place
+    };
+    let waits = Waits::default();
+    let mut client = Client::new(&place, token(), waits.patience()).unwrap();
+    let error = client.send(Method::POST, PULLS, &json!({})).unwrap_err();
+    assert!(matches!(error, ApiError::Temporary { .. }), "{error}");
+    assert!(error.nothing_happened());
+    assert!(error.to_string().contains("refused"), "{error}");
+    assert_eq!(waits.seconds(), [1, 3, 9]);
+}
+
+#[test]
+fn a_change_does_not_use_a_connection_that_was_closed() {
+    let (mut client, server, _) = client([Step::Last(200, "1".to_owned()), json(201, &json!({}))]);
+    client.get("/x").unwrap();
+    while server.closed.load(Ordering::SeqCst) == 0 {
+        std::thread::yield_now();
+    }
+    client.send(Method::POST, PULLS, &json!({})).unwrap();
+    assert_eq!(server.lines().len(), 2);
+}
+
+#[test]
+fn limits_are_waited_for_by_reads_and_changes_alike() {
+    let (mut client, server, waits) = client([
+        with(
+            403,
+            &[("retry-after", "30")],
+            &json!({"message": "You have exceeded a secondary rate limit"}),
+        ),
+        json(429, &json!({"message": "rate limit"})),
+        json(201, &json!({})),
+        with(429, &[("retry-after", "5")], &json!({})),
+        json(200, &json!({})),
+    ]);
+    client.send(Method::POST, PULLS, &json!({})).unwrap();
+    // The second time is the second strike, so two minutes, which are announced.
+    assert_eq!(waits.seconds(), [30, 120]);
+    client.get("/x").unwrap();
+    assert_eq!(waits.seconds(), [30, 120, 5]);
+    assert_eq!(server.lines().len(), 5);
+    let told = waits.told.lock().unwrap();
+    assert_eq!(told.len(), 1);
+    assert!(told[0].contains("(2 min 00 s)"), "{told:?}");
+}
+
+#[test]
+fn a_limit_that_lasts_too_long_is_an_end() {
+    let reset = (Timestamp::now().as_second() + 3000).to_string();
+    let headers = [
+        ("x-ratelimit-remaining", "0"),
+        ("x-ratelimit-reset", reset.as_str()),
+    ];
+    let body = json!({"message": "API rate limit exceeded for user ID 1."});
+    let (mut client, _, waits) = client([with(403, &headers, &body)]);
+    let error = client.get("/x").unwrap_err();
+    let ApiError::Limited { until } = error else {
+        panic!("{error}")
+    };
+    assert!((until.as_second() - Timestamp::now().as_second() - 3000).abs() < 60);
+    assert!(error.is_temporary());
+    assert!(waits.seconds().is_empty());
+}
+
+#[test]
+fn small_limits_do_not_add_up_for_ever() {
+    let (mut client, server, waits) =
+        client((0..20).map(|_| with(429, &[("retry-after", "0")], &json!({}))));
+    let error = client.get("/x").unwrap_err();
+    assert!(matches!(error, ApiError::Limited { .. }), "{error}");
+    assert_eq!(server.lines().len(), 9);
+    assert_eq!(waits.seconds(), [0; 8]);
+}
+
+#[test]
+fn a_pause_can_be_interrupted() {
+    let server = Server::new([with(429, &[("retry-after", "5")], &json!({}))]);
+    let patience = Patience {
+        pause: Box::new(|_| false),
+        ..Patience::default()
+    };
+    let mut client = Client::new(&server.place(), token(), patience).unwrap();
+    let error = client.get("/x").unwrap_err();
+    assert!(matches!(error, ApiError::Interrupted), "{error}");
+}
+
+#[test]
+fn a_burst_is_free_and_then_a_second_apart() {
+    let (mut client, _, waits) = client((0..10).map(|_| json(200, &json!({}))));
+    for _ in 0..8 {
+        client.send(Method::PATCH, PULLS, &json!({})).unwrap();
+    }
+    assert_eq!(waits.pauses.lock().unwrap().len(), 0);
+    client.send(Method::PATCH, PULLS, &json!({})).unwrap();
+    client.get("/x").unwrap();
+    assert_eq!(waits.pauses.lock().unwrap().len(), 1);
 }

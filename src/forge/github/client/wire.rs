@@ -140,6 +140,12 @@ impl Wire {
         })
     }
 
+    /// Gives requests another time limit.
+    #[cfg(test)]
+    pub(super) fn limit(&mut self, whole: Duration) {
+        self.whole = whole;
+    }
+
     /// Sends it once and reads the answer to its end. With `careful` it goes over a connection that
     /// is known to be good.
     pub(super) fn send(
