@@ -17,12 +17,14 @@
 //! | [`attempt`] | order to result: workspace, agent, checks |
 //! | [`publish`] | result to commit, log entry, ledger |
 //! | [`driver`] | the loop: gather facts, decide, act, record |
+//! | [`doctor`] | whether all that a run needs is there |
 //! | [`demo`] | the sample repository and the scripted agent of `git pertask demo` |
 //! | [`commands`] | one file per subcommand |
 
 pub mod attempt;
 pub mod commands;
 pub mod demo;
+pub mod doctor;
 pub mod driver;
 pub mod effect;
 pub mod facts;

@@ -55,6 +55,8 @@ pub(super) enum Command {
     Check(CheckArgs),
     /// Show a run's history from its ledger
     Log(RunArgs),
+    /// Look whether all that a run needs is there, and say what mends it; changes nothing
+    Doctor(DoctorArgs),
     /// Try it: a sample repository and a scripted agent in a fresh folder
     Demo(DemoArgs),
     /// The scripted agent of the demo
@@ -77,6 +79,7 @@ impl Command {
                 | Self::Show(_)
                 | Self::Check(_)
                 | Self::Log(_)
+                | Self::Doctor(_)
                 | Self::DemoAgent
                 | Self::Confine(_)
                 | Self::Generate(_)
@@ -268,6 +271,16 @@ pub(super) struct SkipArgs {
     /// Why it is left out
     #[arg(short, long, value_name = "WHY")]
     pub(super) message: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DoctorArgs {
+    /// Look as if checkpoints happened there, whatever the settings say
+    #[arg(long)]
+    pub(super) forge: Option<ForgeKind>,
+    /// For programs
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 #[derive(Debug, Args)]

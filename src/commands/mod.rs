@@ -7,6 +7,7 @@ mod confine;
 mod context;
 mod decide;
 mod demo;
+mod doctor;
 mod draft;
 mod drive;
 mod generate;
@@ -128,6 +129,7 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Amend(args) => amend::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Log(args) => log::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::DemoAgent => demo::agent(),
         Command::Confine(args) => confine::run(&args),

@@ -2,10 +2,25 @@
 //!
 //! Safe against prompts: nothing here ever asks a person, not even through a helper's window.
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::cli::Git;
 use super::{Repo, Result};
+
+/// What `git --version` prints, and major and minor version if they are understood.
+///
+/// # Errors
+/// When there is no git.
+pub fn program_version() -> Result<(String, Option<(u32, u32)>)> {
+    let out = Git::user(Path::new("/")).args(["--version"]).output()?;
+    let text = String::from_utf8_lossy(&out).trim().to_owned();
+    let version = text.split(' ').nth(2).and_then(|version| {
+        let mut parts = version.split('.');
+        Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+    });
+    Ok((text, version))
+}
 
 impl Repo {
     /// Names of all remotes, sorted.
