@@ -24,6 +24,8 @@ pub struct Ctx<'s> {
 pub enum Node {
     Query,
     Mutation,
+    /// Who asks: a `User` even where it is a bot, and then `name[bot]`.
+    Viewer(Id),
     Actor(Id),
     Repo(Id),
     Pull(Id, u64),
@@ -118,6 +120,7 @@ impl<'c, 's> Obj<'c, 's> {
         let name = match &node {
             Node::Query => "Query".into(),
             Node::Mutation => "Mutation".into(),
+            Node::Viewer(_) => "User".into(),
             Node::Actor(id) => match ctx.state.borrow().who(*id).kind {
                 Kind::User => "User".into(),
                 Kind::Bot => "Bot".into(),

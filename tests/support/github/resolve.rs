@@ -18,7 +18,8 @@ pub fn field(ctx: &Ctx, of: &Node, name: &str, args: &Value) -> Resolved {
     let me = ctx.token.account;
     match of {
         Node::Query => query(ctx, state, name, args),
-        Node::Actor(id) => actor(state, *id, name),
+        Node::Viewer(id) if name == "login" => leaf(state.who(*id).login()),
+        Node::Viewer(id) | Node::Actor(id) => actor(state, *id, name),
         Node::Repo(rid) => repository(state, me, *rid, name, args),
         Node::Pull(rid, n) => pull::pull(state, me, (*rid, *n), name, args),
         Node::Review(rid, n, id) => pull::review(state, me, (*rid, *n, *id), name),
@@ -64,7 +65,7 @@ pub fn field(ctx: &Ctx, of: &Node, name: &str, args: &Value) -> Resolved {
 
 fn query(ctx: &Ctx, state: &State, name: &str, args: &Value) -> Resolved {
     match name {
-        "viewer" => Ok(Got::One(Node::Actor(ctx.token.account))),
+        "viewer" => Ok(Got::One(Node::Viewer(ctx.token.account))),
         "repository" => {
             let (owner, repo) = (text(&args["owner"]), text(&args["name"]));
             let follow = args["followRenames"] != false;
