@@ -29,9 +29,11 @@ impl Site {
         let github = GitHub::start();
         github.repository(REPO);
         let octo = github.person("octo");
-        octo.push(REPO, "main", &[("README.md", "one\ntwo\nthree\n")], "First").unwrap();
+        octo.push(REPO, "main", &[("README.md", "one\ntwo\nthree\n")], "First")
+            .unwrap();
         let bot = github.person("wiz[bot]");
-        bot.push(REPO, "task", &[("a.txt", "1\n2\n3\n4\n5\n")], "Add a").unwrap();
+        bot.push(REPO, "task", &[("a.txt", "1\n2\n3\n4\n5\n")], "Add a")
+            .unwrap();
         github.collaborator(REPO, "ada", Permission::Write);
         let token = github.token("wiz[bot]", "*");
         let client = Client::new(&github.url(), Some(&token));
@@ -60,7 +62,8 @@ impl Site {
     }
 
     fn merge(&self, body: &Value) -> github::client::Reply {
-        self.client.rest("PUT", "/repos/octo/app/pulls/1/merge", body)
+        self.client
+            .rest("PUT", "/repos/octo/app/pulls/1/merge", body)
     }
 }
 
@@ -93,7 +96,10 @@ fn a_pull_request_is_opened_approved_and_merged() {
     assert_eq!(second["mergeable_state"], "clean");
     assert_eq!(second["user"]["login"], "wiz[bot]");
     site.github.person("ada").approve(REPO, 1, "Good").unwrap();
-    let reviews = site.client.get("/repos/octo/app/pulls/1/reviews").expect(200);
+    let reviews = site
+        .client
+        .get("/repos/octo/app/pulls/1/reviews")
+        .expect(200);
     assert_eq!(reviews[0]["state"], "APPROVED");
     assert_eq!(reviews[0]["commit_id"], second["head"]["sha"]);
     let said = site.client.graphql(
@@ -104,22 +110,37 @@ fn a_pull_request_is_opened_approved_and_merged() {
         &Value::Null,
     );
     let pull = &said["data"]["repository"]["pullRequests"]["nodes"][0];
-    assert_eq!(pull["author"], json!({"__typename": "Bot", "login": "wiz"}), "{said}");
+    assert_eq!(
+        pull["author"],
+        json!({"__typename": "Bot", "login": "wiz"}),
+        "{said}"
+    );
     assert_eq!(pull["mergeable"], "MERGEABLE");
-    assert_eq!(pull["reviews"]["nodes"][0]["commit"]["oid"], second["head"]["sha"]);
+    assert_eq!(
+        pull["reviews"]["nodes"][0]["commit"]["oid"],
+        second["head"]["sha"]
+    );
     let how = json!({"sha": second["head"]["sha"], "merge_method": "squash",
         "commit_title": "Add a", "commit_message": "Because."});
     let merged = site.merge(&how).expect(200);
-    assert_eq!(site.github.tip(REPO, "main").unwrap(), merged["sha"].as_str().unwrap());
     assert_eq!(
-        site.github.git(REPO, ["log", "-1", "--format=%B%an <%ae> %cn", "main"]).trim(),
+        site.github.tip(REPO, "main").unwrap(),
+        merged["sha"].as_str().unwrap()
+    );
+    assert_eq!(
+        site.github
+            .git(REPO, ["log", "-1", "--format=%B%an <%ae> %cn", "main"])
+            .trim(),
         format!(
             "Add a\n\nBecause.\nwiz[bot] <{0}+wiz[bot]@users.noreply.github.com> GitHub",
             site.github.person("wiz[bot]").id
         )
     );
     site.client.get("/repos/octo/app/pulls/1/merge").expect(204);
-    assert_eq!(site.merge(&how).refused(405), "Pull Request is not mergeable");
+    assert_eq!(
+        site.merge(&how).refused(405),
+        "Pull Request is not mergeable"
+    );
 }
 
 #[test]
@@ -131,12 +152,17 @@ fn git_pushes_and_fetches_over_http() {
     assert!(ok, "{said}");
     let work = home.path().join("w");
     // More than git sends without compressing or chunking it.
-    let big: String = (0..300_000).map(|n| format!("{}\n", i64::from(n) * 7919 % 100_003)).collect();
+    let big: String = (0..300_000)
+        .map(|n| format!("{}\n", i64::from(n) * 7919 % 100_003))
+        .collect();
     std::fs::write(work.join("big.txt"), &big).unwrap();
     git(&work, &["checkout", "-q", "task"]);
     git(&work, &["add", "--all"]);
     git(&work, &["commit", "-qm", "Big"]);
-    let (ok, said) = git(&work, &["-c", "http.postBuffer=1000", "push", "-q", "origin", "task"]);
+    let (ok, said) = git(
+        &work,
+        &["-c", "http.postBuffer=1000", "push", "-q", "origin", "task"],
+    );
     assert!(ok, "{said}");
     let (_, head) = git(&work, &["rev-parse", "HEAD"]);
     assert_eq!(site.github.pull(REPO, 1).head_sha, head.trim());
@@ -179,7 +205,10 @@ fn git_is_refused_as_github_refuses() {
     git(&work, &["commit", "-qm", "B"]);
     let reader = site.github.token("wiz[bot]", "contents:read");
     let (ok, said) = push(&reader, "refs/heads/b");
-    assert!(!ok && said.contains("Permission to octo/app.git denied to wiz[bot]"), "{said}");
+    assert!(
+        !ok && said.contains("Permission to octo/app.git denied to wiz[bot]"),
+        "{said}"
+    );
     let stranger = site.github.token("eve", "*");
     let (ok, said) = push(&stranger, "refs/heads/b");
     assert!(!ok && said.contains("403"), "{said}");
@@ -194,7 +223,10 @@ fn git_is_refused_as_github_refuses() {
     let why = "! [remote rejected] HEAD -> b (refusing to allow a GitHub App to create or update \
                workflow `.github/workflows/ci.yml` without `workflows` permission)";
     assert!(!ok && said.contains(why), "{said}");
-    let (ok, said) = push(&site.github.token("wiz[bot]", "*,workflows"), "refs/heads/b");
+    let (ok, said) = push(
+        &site.github.token("wiz[bot]", "*,workflows"),
+        "refs/heads/b",
+    );
     assert!(ok, "{said}");
 
     let rules = Protection {
@@ -204,11 +236,17 @@ fn git_is_refused_as_github_refuses() {
     site.github.protect(REPO, "main", rules);
     let (ok, said) = push(&site.github.token("ada", "*,workflows"), "refs/heads/main");
     let why = "(protected branch hook declined)";
-    assert!(!ok && said.contains(why) && said.contains("GH006"), "{said}");
+    assert!(
+        !ok && said.contains(why) && said.contains("GH006"),
+        "{said}"
+    );
 
     site.github.archive(REPO);
     let (ok, said) = push(&site.token, "refs/heads/c");
-    assert!(!ok && said.contains("archived so it is read-only"), "{said}");
+    assert!(
+        !ok && said.contains("archived so it is read-only"),
+        "{said}"
+    );
     site.github.rename(REPO, "octo/new");
     let (ok, said) = git(home.path(), &["clone", "-q", &url(&site.token), "again"]);
     assert!(ok, "{said}");
@@ -231,8 +269,12 @@ fn what_github_refuses_is_refused() {
         site.open("task").refused(422),
         "A pull request already exists for octo:task."
     );
-    ada.force_push(REPO, "same", &site.github.tip(REPO, "main").unwrap()).unwrap();
-    assert_eq!(site.open("same").refused(422), "No commits between main and same");
+    ada.force_push(REPO, "same", &site.github.tip(REPO, "main").unwrap())
+        .unwrap();
+    assert_eq!(
+        site.open("same").refused(422),
+        "No commits between main and same"
+    );
     assert_eq!(site.open("nowhere").refused(422), "head invalid");
     let ask = |who: &str| {
         let path = "/repos/octo/app/pulls/1/requested_reviewers";
@@ -242,7 +284,11 @@ fn what_github_refuses_is_refused() {
         ask("wiz[bot]").refused(422),
         "Review cannot be requested from pull request author."
     );
-    assert!(ask("eve").refused(422).starts_with("Reviews may only be requested from collabor"));
+    assert!(
+        ask("eve")
+            .refused(422)
+            .starts_with("Reviews may only be requested from collabor")
+    );
     ask("ada").expect(201);
     assert_eq!(site.github.requested(REPO, 1), ["ada"]);
     let long = json!({"body": "x".repeat(65_537)});
@@ -259,14 +305,21 @@ fn what_github_refuses_is_refused() {
     let head = site.github.pull(REPO, 1).head_sha;
     let check = json!({"name": "rules", "head_sha": head});
     assert_eq!(
-        site.as_user("ada").post("/repos/octo/app/check-runs", &check).refused(403),
+        site.as_user("ada")
+            .post("/repos/octo/app/check-runs", &check)
+            .refused(403),
         "You must authenticate via a GitHub App."
     );
-    site.client.post("/repos/octo/app/check-runs", &check).expect(201);
+    site.client
+        .post("/repos/octo/app/check-runs", &check)
+        .expect(201);
     let weak = site.github.token("ada", "contents:write");
     let weak = Client::new(&site.github.url(), Some(&weak));
     let refused = weak.post(comments, &json!({"body": "Hello"}));
-    assert_eq!(refused.refused(403), "Resource not accessible by personal access token");
+    assert_eq!(
+        refused.refused(403),
+        "Resource not accessible by personal access token"
+    );
     assert_eq!(
         refused.header("x-accepted-github-permissions"),
         Some("issues=write; pull_requests=write")
@@ -325,7 +378,8 @@ fn merging_is_refused_with_the_reason() {
     assert_eq!(refused(405), "Changes must be made through the merge queue");
     site.github.change(REPO, |r| r.protections.clear());
     let octo = site.github.person("octo");
-    octo.push(REPO, "main", &[("a.txt", "other\n")], "Conflict").unwrap();
+    octo.push(REPO, "main", &[("a.txt", "other\n")], "Conflict")
+        .unwrap();
     assert_eq!(site.github.merge_state(REPO, 1), "DIRTY");
     assert_eq!(refused(405), "Pull Request is not mergeable");
 }
@@ -335,8 +389,10 @@ fn each_kind_of_merge_is_gits() {
     for (method, parents, commits) in [("merge", 2, 3), ("squash", 1, 1), ("rebase", 1, 2)] {
         let site = Site::with_pull();
         let ada = site.github.person("ada");
-        ada.push(REPO, "task", &[("b.txt", "b\n")], "Add b\n\nWith words.").unwrap();
-        ada.push(REPO, "main", &[("c.txt", "c\n")], "Elsewhere").unwrap();
+        ada.push(REPO, "task", &[("b.txt", "b\n")], "Add b\n\nWith words.")
+            .unwrap();
+        ada.push(REPO, "main", &[("c.txt", "c\n")], "Elsewhere")
+            .unwrap();
         let before = site.github.tip(REPO, "main").unwrap();
         let new = ada.merge(REPO, 1, method).unwrap();
         let line = site.github.git(REPO, ["log", "-1", "--format=%P", &new]);
@@ -345,7 +401,10 @@ fn each_kind_of_merge_is_gits() {
         let count = site.github.git(REPO, ["rev-list", "--count", &range]);
         assert_eq!(count, commits.to_string(), "{method}");
         for file in ["a.txt", "b.txt", "c.txt"] {
-            assert!(site.github.file(REPO, "main", file).is_some(), "{method} {file}");
+            assert!(
+                site.github.file(REPO, "main", file).is_some(),
+                "{method} {file}"
+            );
         }
         let message = site.github.git(REPO, ["log", "-1", "--format=%B", &new]);
         let ada = site.github.person("ada").id;
@@ -372,7 +431,8 @@ fn pull_requests_follow_their_branches() {
 
     ada.push(REPO, "two", &[("two.txt", "2\n")], "Two").unwrap();
     site.open("two").expect(201);
-    ada.push(REPO, "two", &[("two.txt", "2, 2\n")], "More").unwrap();
+    ada.push(REPO, "two", &[("two.txt", "2, 2\n")], "More")
+        .unwrap();
     let head = site.github.tip(REPO, "two").unwrap();
     assert_eq!(site.github.pull(REPO, 2).head_sha, head);
     ada.delete_branch(REPO, "two").unwrap();
@@ -389,12 +449,17 @@ fn pull_requests_follow_their_branches() {
 
     let eve = site.github.person("eve");
     let fork = eve.fork(REPO);
-    eve.push(&fork, "mine", &[("eve.txt", "e\n")], "Mine").unwrap();
+    eve.push(&fork, "mine", &[("eve.txt", "e\n")], "Mine")
+        .unwrap();
     let number = eve.open(REPO, "eve:mine", "main", "From a fork").unwrap();
-    let shown = site.client.get(&format!("/repos/octo/app/pulls/{number}")).expect(200);
+    let shown = site
+        .client
+        .get(&format!("/repos/octo/app/pulls/{number}"))
+        .expect(200);
     assert_eq!(shown["head"]["repo"]["full_name"], "eve/app");
     assert_eq!(shown["head"]["label"], "eve:mine");
-    eve.push(&fork, "mine", &[("eve.txt", "e, e\n")], "More").unwrap();
+    eve.push(&fork, "mine", &[("eve.txt", "e, e\n")], "More")
+        .unwrap();
     assert_eq!(
         Some(site.github.pull(REPO, number).head_sha),
         site.github.tip(&fork, "mine")
@@ -416,12 +481,17 @@ fn a_push_dismisses_approvals_where_that_is_the_rule() {
     ada.approve(REPO, 1, "").unwrap();
     assert_eq!(site.github.merge_state(REPO, 1), "CLEAN");
     // The same changes on a newer base are not stale.
-    ada.push(REPO, "main", &[("c.txt", "c\n")], "Elsewhere").unwrap();
+    ada.push(REPO, "main", &[("c.txt", "c\n")], "Elsewhere")
+        .unwrap();
     ada.merge_by_git(REPO, "task", "main").unwrap();
     assert_eq!(site.github.merge_state(REPO, 1), "CLEAN");
-    ada.push(REPO, "task", &[("a.txt", "new\n")], "Another").unwrap();
+    ada.push(REPO, "task", &[("a.txt", "new\n")], "Another")
+        .unwrap();
     assert_eq!(site.github.merge_state(REPO, 1), "BLOCKED");
-    assert_eq!(site.github.pull(REPO, 1).reviews[0].state.name(), "DISMISSED");
+    assert_eq!(
+        site.github.pull(REPO, 1).reviews[0].state.name(),
+        "DISMISSED"
+    );
 }
 
 #[test]
@@ -434,7 +504,10 @@ fn threads_move_with_their_lines_and_can_be_answered() {
         Remark::file("a.txt", "All of it"),
     ];
     ada.request_changes(REPO, 1, "Please", &remarks).unwrap();
-    assert!(ada.remark(REPO, 1, "", &[Remark::line("a.txt", 9, "?")]).is_err());
+    assert!(
+        ada.remark(REPO, 1, "", &[Remark::line("a.txt", 9, "?")])
+            .is_err()
+    );
     let threads = site.github.pull(REPO, 1).threads;
     assert_eq!(threads[1].hunk, "@@ -0,0 +1,5 @@\n+1\n+2\n+3\n+4\n+5");
     let query = "query threads($n: Int!, $after: String) { repository(owner: \"octo\", \
@@ -454,26 +527,43 @@ fn threads_move_with_their_lines_and_can_be_answered() {
 
     // Two lines more above, and the first line is another.
     let new = [("a.txt", "0\n0\none\n2\n3\n4\n5\n")];
-    site.github.person("wiz[bot]").push(REPO, "task", &new, "Revise").unwrap();
+    site.github
+        .person("wiz[bot]")
+        .push(REPO, "task", &new, "Revise")
+        .unwrap();
     let now = ask(Value::Null);
     assert_eq!(now["nodes"][0]["isOutdated"], true);
     assert_eq!(now["nodes"][0]["line"], Value::Null);
     assert_eq!(now["nodes"][0]["originalLine"], 1);
     assert_eq!(now["nodes"][1]["isOutdated"], false);
-    assert_eq!((&now["nodes"][1]["startLine"], &now["nodes"][1]["line"]), (&json!(6), &json!(7)));
-    let listed = site.client.get("/repos/octo/app/pulls/1/comments").expect(200);
+    assert_eq!(
+        (&now["nodes"][1]["startLine"], &now["nodes"][1]["line"]),
+        (&json!(6), &json!(7))
+    );
+    let listed = site
+        .client
+        .get("/repos/octo/app/pulls/1/comments")
+        .expect(200);
     assert_eq!(listed.as_array().unwrap().len(), 3);
 
     let first = &now["nodes"][0]["comments"]["nodes"][0]["databaseId"];
     let path = format!("/repos/octo/app/pulls/1/comments/{first}/replies");
-    let reply = site.client.post(&path, &json!({"body": "Done"})).expect(201);
+    let reply = site
+        .client
+        .post(&path, &json!({"body": "Done"}))
+        .expect(201);
     assert_eq!(reply["in_reply_to_id"], *first);
     let last = site.github.pull(REPO, 1).reviews.pop().unwrap();
     assert_eq!((last.state.name(), last.body.as_str()), ("COMMENTED", ""));
     let resolve = "mutation resolve($id: ID!) { resolveReviewThread(input: {threadId: $id}) { \
         thread { isResolved resolvedBy { login } } } }";
-    let said = site.client.graphql(resolve, &json!({"id": now["nodes"][0]["id"]}));
-    assert_eq!(said["data"]["resolveReviewThread"]["thread"]["isResolved"], true, "{said}");
+    let said = site
+        .client
+        .graphql(resolve, &json!({"id": now["nodes"][0]["id"]}));
+    assert_eq!(
+        said["data"]["resolveReviewThread"]["thread"]["isResolved"], true,
+        "{said}"
+    );
 
     let remark = Remark::line("a.txt", 3, "Say it in full").suggesting("the first");
     ada.remark(REPO, 1, "", &[remark]).unwrap();
@@ -519,11 +609,13 @@ fn drafts_and_the_merge_queue_are_changed_by_mutations() {
     let right = json!({"id": id, "head": site.github.pull(REPO, 1).head_sha});
     let said = site.client.graphql(enqueue, &right);
     assert_eq!(
-        said["data"]["enqueuePullRequest"]["mergeQueueEntry"]["state"],
-        "QUEUED",
+        said["data"]["enqueuePullRequest"]["mergeQueueEntry"]["state"], "QUEUED",
         "{said}"
     );
-    site.github.person("octo").run_queue(REPO, 1, "squash").unwrap();
+    site.github
+        .person("octo")
+        .run_queue(REPO, 1, "squash")
+        .unwrap();
     assert!(site.github.pull(REPO, 1).merged.is_some());
     assert_eq!(site.github.count_of("graphql:ready"), 2);
     assert_eq!(site.github.count().changing, 1 + 5);
@@ -537,25 +629,41 @@ fn comments_reactions_labels_and_checks_are_kept() {
     let react = format!("/repos/octo/app/issues/comments/{id}/reactions");
     let eyes = json!({"content": "eyes"});
     let made = site.client.post(&react, &eyes).expect(201);
-    assert_eq!(site.client.post(&react, &eyes).expect(200)["id"], made["id"]);
+    assert_eq!(
+        site.client.post(&react, &eyes).expect(200)["id"],
+        made["id"]
+    );
     let groups = "query groups { repository(owner: \"octo\", name: \"app\") { pullRequest(number: \
         1) { comments(last: 100) { nodes { databaseId body lastEditedAt editor { login } \
         reactionGroups { content viewerHasReacted } } } labels(first: 9) { nodes { name } } } } }";
     ada.edit_comment(REPO, id, "/pertask abort").unwrap();
     let labels = "/repos/octo/app/issues/1/labels";
-    site.client.post(labels, &json!({"labels": ["pertask"]})).expect(200);
+    site.client
+        .post(labels, &json!({"labels": ["pertask"]}))
+        .expect(200);
     let said = site.client.graphql(groups, &Value::Null);
     let pull = &said["data"]["repository"]["pullRequest"];
     let comment = &pull["comments"]["nodes"][0];
     assert_eq!(comment["editor"]["login"], "ada", "{said}");
     let group = json!({"content": "EYES", "viewerHasReacted": true});
-    assert!(comment["reactionGroups"].as_array().unwrap().contains(&group));
+    assert!(
+        comment["reactionGroups"]
+            .as_array()
+            .unwrap()
+            .contains(&group)
+    );
     assert_eq!(pull["labels"]["nodes"][0]["name"], "pertask");
     let delete = format!("{react}/{}", made["id"]);
-    site.client.rest("DELETE", &delete, &Value::Null).expect(204);
-    let mine = site.client.post("/repos/octo/app/issues/1/comments", &json!({"body": "Hi"}));
+    site.client
+        .rest("DELETE", &delete, &Value::Null)
+        .expect(204);
+    let mine = site
+        .client
+        .post("/repos/octo/app/issues/1/comments", &json!({"body": "Hi"}));
     let path = format!("/repos/octo/app/issues/comments/{}", mine.expect(201)["id"]);
-    site.client.rest("PATCH", &path, &json!({"body": "Ho"})).expect(200);
+    site.client
+        .rest("PATCH", &path, &json!({"body": "Ho"}))
+        .expect(200);
     assert_eq!(site.github.comments(REPO, 1)[1].1.body, "Ho");
 
     let head = site.github.pull(REPO, 1).head_sha;
@@ -563,15 +671,23 @@ fn comments_reactions_labels_and_checks_are_kept() {
         "annotation_level": "warning", "message": "m"});
     let mut output = json!({"title": "t", "summary": "s", "annotations": [note]});
     let check = json!({"name": "pertask/rules", "head_sha": head, "output": output});
-    let made = site.client.post("/repos/octo/app/check-runs", &check).expect(201);
+    let made = site
+        .client
+        .post("/repos/octo/app/check-runs", &check)
+        .expect(201);
     output["annotations"] = json!(vec![note; 50]);
     let path = format!("/repos/octo/app/check-runs/{}", made["id"]);
     let done = json!({"conclusion": "success", "output": output});
     site.client.rest("PATCH", &path, &done).expect(200);
     assert_eq!(site.github.checks(REPO, &head)[0].annotations.len(), 51);
     let context = json!({"state": "failure", "context": "pertask/build"});
-    site.client.post(&format!("/repos/octo/app/statuses/{head}"), &context).expect(201);
-    let combined = site.client.get(&format!("/repos/octo/app/commits/{head}/status")).expect(200);
+    site.client
+        .post(&format!("/repos/octo/app/statuses/{head}"), &context)
+        .expect(201);
+    let combined = site
+        .client
+        .get(&format!("/repos/octo/app/commits/{head}/status"))
+        .expect(200);
     assert_eq!(combined["state"], "failure");
     assert_eq!(site.github.merge_state(REPO, 1), "UNSTABLE");
 }

@@ -689,6 +689,7 @@ impl Driver<'_> {
         let phase = state.item(key).map(|i| i.phase.clone());
         let because = match phase {
             Some(Phase::Approved { because, .. }) if viewer == Some(by.id) => because,
+            _ if key == LAST => format!("merged by {}", by.login),
             _ if *permitted => format!("merged by hand by {}", by.login),
             _ => format!("merged by {}, who may not decide", by.login),
         };

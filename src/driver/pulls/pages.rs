@@ -82,6 +82,10 @@ impl Driver<'_> {
         viewer: &str,
     ) -> anyhow::Result<Page> {
         let state = &snapshot.state;
+        // Its own number is known only once it is open: it is not worth a change of the body.
+        let mut pulls = pulls.clone();
+        pulls.remove(&item.branch_leaf());
+        let pulls = &pulls;
         let result = self.result(snapshot, item)?;
         let kept_patch = self.kept_patch(state, item)?;
         let sheet = Sheet {

@@ -2,9 +2,7 @@
 
 use super::diff;
 use super::pulls::{Refusal, check_body};
-use super::state::{
-    Comment, Id, Permission, Review, ReviewComment, ReviewState, State, Thread,
-};
+use super::state::{Comment, Id, Permission, Review, ReviewComment, ReviewState, State, Thread};
 
 /// A remark for a review: on lines of the new side, or on a file as a whole.
 #[derive(Debug, Clone)]
@@ -41,7 +39,8 @@ impl Remark {
     /// Suggests other text for the lines.
     pub fn suggesting(mut self, text: &str) -> Self {
         let text = text.trim_end_matches('\n');
-        self.body.push_str(&format!("\n```suggestion\n{text}\n```\n"));
+        self.body
+            .push_str(&format!("\n```suggestion\n{text}\n```\n"));
         self
     }
 }
@@ -90,7 +89,9 @@ impl State {
                 let field = if last.is_some() { "line" } else { "path" };
                 Refusal::field("PullRequestReviewComment", field, "could not be resolved")
             })?;
-            let first = remark.lines.and_then(|(first, last)| (first < last).then_some(first));
+            let first = remark
+                .lines
+                .and_then(|(first, last)| (first < last).then_some(first));
             let comment = ReviewComment {
                 id: self.fresh(),
                 review: id,
@@ -145,7 +146,11 @@ impl State {
         body: &str,
     ) -> Result<Id, Refusal> {
         if body.trim().is_empty() {
-            return Err(Refusal::field("PullRequestReviewComment", "body", "missing_field"));
+            return Err(Refusal::field(
+                "PullRequestReviewComment",
+                "body",
+                "missing_field",
+            ));
         }
         check_body("PullRequestReviewComment", Some(body))?;
         let (now, review, id) = (self.now(), self.fresh(), self.fresh());
@@ -244,7 +249,10 @@ impl State {
         let thread = pull.threads.iter_mut().find(|t| t.id == thread);
         let thread = thread.ok_or_else(Refusal::missing)?;
         if !may && !own && thread.comments.first().is_none_or(|c| c.user != by) {
-            return Err(Refusal::new(403, "Resource not accessible by personal access token"));
+            return Err(Refusal::new(
+                403,
+                "Resource not accessible by personal access token",
+            ));
         }
         thread.resolved_by = resolved.then_some(by);
         Ok(())

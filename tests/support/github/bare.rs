@@ -195,7 +195,9 @@ impl Bare {
 
     /// A tree like that of `from` (nothing when `None`), with these files put in; no text: removed.
     pub fn tree_with(&self, from: Option<&str>, files: &[(&str, Option<&[u8]>)]) -> String {
-        let index = self.path.join(format!("index-{:?}", std::thread::current().id()));
+        let index = self
+            .path
+            .join(format!("index-{:?}", std::thread::current().id()));
         let env = [("GIT_INDEX_FILE", index.to_str().unwrap())];
         let run = |args: &[&str], input: &[u8]| self.run(args.iter().copied(), &env, input);
         if let Some(from) = from {

@@ -24,7 +24,10 @@ pub struct Reply {
 impl Reply {
     /// A header.
     pub fn header(&self, name: &str) -> Option<&str> {
-        let found = self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name));
+        let found = self
+            .headers
+            .iter()
+            .find(|(n, _)| n.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.as_str())
     }
 
@@ -50,7 +53,13 @@ impl Reply {
     pub fn refused(&self, status: u16) -> String {
         let body = self.expect(status);
         let error = &body["errors"][0];
-        let field = || Some(format!("{} {}", error["field"].as_str()?, error["code"].as_str()?));
+        let field = || {
+            Some(format!(
+                "{} {}",
+                error["field"].as_str()?,
+                error["code"].as_str()?
+            ))
+        };
         let said = error["message"].as_str().map(str::to_owned).or_else(field);
         said.unwrap_or_else(|| body["message"].as_str().unwrap_or_default().to_owned())
     }
@@ -83,7 +92,9 @@ impl Client {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
         let length = body.len();
-        head.push_str(&format!("content-length: {length}\r\nconnection: close\r\n\r\n"));
+        head.push_str(&format!(
+            "content-length: {length}\r\nconnection: close\r\n\r\n"
+        ));
         stream.write_all(head.as_bytes())?;
         stream.write_all(body.as_bytes())?;
         let mut answer = Vec::new();
@@ -105,8 +116,13 @@ impl Client {
     /// A REST request below `/api/v3`; a body that is null is not sent.
     #[track_caller]
     pub fn rest(&self, method: &str, path: &str, body: &Value) -> Reply {
-        let body = if body.is_null() { String::new() } else { body.to_string() };
-        self.send(method, &format!("/api/v3{path}"), &[], &body).unwrap()
+        let body = if body.is_null() {
+            String::new()
+        } else {
+            body.to_string()
+        };
+        self.send(method, &format!("/api/v3{path}"), &[], &body)
+            .unwrap()
     }
 
     /// A REST read.
@@ -125,6 +141,8 @@ impl Client {
     #[track_caller]
     pub fn graphql(&self, query: &str, variables: &Value) -> Value {
         let body = json!({"query": query, "variables": variables}).to_string();
-        self.send("POST", "/api/graphql", &[], &body).unwrap().json()
+        self.send("POST", "/api/graphql", &[], &body)
+            .unwrap()
+            .json()
     }
 }

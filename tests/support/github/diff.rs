@@ -9,7 +9,9 @@ pub fn patch(bare: &Bare, base: &str, head: &str) -> String {
     let diff = bare
         .try_git(["diff", "--no-color", "--full-index", &range])
         .unwrap_or_default();
-    let kept = diff.lines().filter(|l| !l.starts_with("@@") && !l.starts_with("index "));
+    let kept = diff
+        .lines()
+        .filter(|l| !l.starts_with("@@") && !l.starts_with("index "));
     kept.collect::<Vec<_>>().join("\n")
 }
 
@@ -62,12 +64,24 @@ pub fn move_thread(bare: &Bare, thread: &mut Thread, head: &str) {
     };
     let first = thread.start_line.unwrap_or(last);
     let diff = bare
-        .try_git(["diff", "--no-color", "-U0", &thread.commit, head, "--", &thread.path])
+        .try_git([
+            "diff",
+            "--no-color",
+            "-U0",
+            &thread.commit,
+            head,
+            "--",
+            &thread.path,
+        ])
         .unwrap_or_default();
     let mut shift = 0_i64;
     for (old, gone, _, come) in diff.lines().filter_map(header) {
         // Nothing gone: what came stands after line `old`.
-        let (from, to) = if gone == 0 { (old + 1, old) } else { (old, old + gone - 1) };
+        let (from, to) = if gone == 0 {
+            (old + 1, old)
+        } else {
+            (old, old + gone - 1)
+        };
         let inside = if gone == 0 {
             old >= first && old < last
         } else {

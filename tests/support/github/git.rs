@@ -68,11 +68,12 @@ fn login(state: &State, incoming: &Incoming) -> Option<Result<Token, ()>> {
     let secret = if kind.eq_ignore_ascii_case("basic") {
         let text = STANDARD.decode(value.trim()).unwrap_or_default();
         let text = String::from_utf8_lossy(&text).into_owned();
-        text.split_once(':').map_or(text.clone(), |(user, password)| {
-            let both = [password, user];
-            let known = both.into_iter().find(|s| state.tokens.contains_key(*s));
-            known.unwrap_or(password).to_owned()
-        })
+        text.split_once(':')
+            .map_or(text.clone(), |(user, password)| {
+                let both = [password, user];
+                let known = both.into_iter().find(|s| state.tokens.contains_key(*s));
+                known.unwrap_or(password).to_owned()
+            })
     } else {
         value.trim().to_owned()
     };
@@ -103,7 +104,10 @@ pub fn answer(shared: &Shared, incoming: &Incoming) -> Outgoing {
         if let Some(rid) = state.repo_moved(owner, name) {
             let new = state.full_name(&state.repos[&rid]);
             let query = if incoming.query.is_empty() { "" } else { "?" };
-            let to = format!("{}/{new}.git/{rest}{query}{}", state.address, incoming.query);
+            let to = format!(
+                "{}/{new}.git/{rest}{query}{}",
+                state.address, incoming.query
+            );
             return Outgoing::text(301, "").with("location", to);
         }
         return match token {
@@ -113,19 +117,23 @@ pub fn answer(shared: &Shared, incoming: &Incoming) -> Outgoing {
     };
     let account = token.as_ref().map(|t| t.account);
     if let Err(refused) = allow(&state, rid, token.as_ref(), pushing) {
-        return Outgoing {
-            account,
-            ..refused
-        };
+        return Outgoing { account, ..refused };
     }
     let repo = &state.repos[&rid];
-    let reasons = repo.bare.path.join(format!("reasons-{:?}", std::thread::current().id()));
+    let reasons = repo
+        .bare
+        .path
+        .join(format!("reasons-{:?}", std::thread::current().id()));
     std::fs::write(&reasons, "").unwrap();
     let workflows = token.as_ref().is_some_and(|t| t.may("workflows=write"));
     let protected: Vec<String> = repo
         .heads
         .keys()
-        .filter(|b| state.protection(repo, b).is_some_and(|p| p.no_push || p.queue))
+        .filter(|b| {
+            state
+                .protection(repo, b)
+                .is_some_and(|p| p.no_push || p.queue)
+        })
         .map(|b| format!("refs/heads/{b}"))
         .collect();
     let mut cgi = command(&repo.bare.path);

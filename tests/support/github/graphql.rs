@@ -22,8 +22,12 @@ fn schema() -> &'static Valid<Schema> {
         Schema::parse_and_validate(text, "schema.graphql").unwrap_or_else(|error| {
             // GitHub's own file names some fields twice; the first is taken.
             let twice = |e: &_| format!("{e}").contains("duplicate definitions");
-            let others: Vec<String> =
-                error.errors.iter().filter(|e| !twice(e)).map(|e| e.to_string()).collect();
+            let others: Vec<String> = error
+                .errors
+                .iter()
+                .filter(|e| !twice(e))
+                .map(|e| e.to_string())
+                .collect();
             assert!(others.is_empty(), "{}", others.join("\n"));
             Valid::assume_valid(error.partial)
         })
@@ -40,8 +44,11 @@ pub fn name(body: &[u8]) -> (String, bool) {
         let mut words = line
             .split(|c: char| !(c.is_alphanumeric() || c == '_'))
             .filter(|w| !w.is_empty());
-        let kind = words.next().filter(|w| matches!(*w, "query" | "mutation"))?;
-        line.starts_with(kind).then(|| (words.next().unwrap_or_default(), kind))
+        let kind = words
+            .next()
+            .filter(|w| matches!(*w, "query" | "mutation"))?;
+        line.starts_with(kind)
+            .then(|| (words.next().unwrap_or_default(), kind))
     });
     let first = found.find(|(name, _)| chosen.is_none_or(|c| c == *name));
     let (name, kind) = first.unwrap_or((chosen.unwrap_or_default(), "query"));
@@ -103,9 +110,17 @@ fn try_execute(ctx: &Ctx, body: &[u8]) -> Result<Value, Vec<String>> {
     let one = |error: String| vec![error];
     let mut body: Value = serde_json::from_slice(body)
         .map_err(|error| one(format!("the body is not JSON: {error}")))?;
-    let query = body["query"].as_str().ok_or_else(|| one("there is no query".into()))?;
+    let query = body["query"]
+        .as_str()
+        .ok_or_else(|| one("there is no query".into()))?;
     let document = ExecutableDocument::parse_and_validate(schema(), query, "query.graphql")
-        .map_err(|error| error.errors.iter().map(|e| e.to_string()).collect::<Vec<_>>())?;
+        .map_err(|error| {
+            error
+                .errors
+                .iter()
+                .map(|e| e.to_string())
+                .collect::<Vec<_>>()
+        })?;
     let name = body["operationName"].as_str().map(str::to_owned);
     let variables = match body["variables"].take() {
         Value::Null => json!({}),

@@ -24,13 +24,7 @@ pub struct Merge<'a> {
 
 impl State {
     /// Merges a pull request: the new commit of the base.
-    pub fn merge(
-        &mut self,
-        rid: Id,
-        number: u64,
-        by: Id,
-        how: &Merge,
-    ) -> Result<String, Refusal> {
+    pub fn merge(&mut self, rid: Id, number: u64, by: Id, how: &Merge) -> Result<String, Refusal> {
         let pull = self.pull(rid, number).clone();
         let repo = self.repos[&rid].clone();
         self.refuse_merge(&repo, &pull, by, how)?;
@@ -198,7 +192,12 @@ fn squash_words(bare: &Bare, pull: &Pull, base: &str, author: &str) -> (String, 
         if person != author && !others.contains(&person) {
             others.push(person);
         }
-        let summary = commit.summary().ok().flatten().unwrap_or_default().to_owned();
+        let summary = commit
+            .summary()
+            .ok()
+            .flatten()
+            .unwrap_or_default()
+            .to_owned();
         let body = commit.body().ok().flatten().unwrap_or_default().to_owned();
         list.push((summary, body));
     }

@@ -71,7 +71,10 @@ pub struct GitHub {
 impl GitHub {
     /// Starts on a free port of loopback.
     pub fn start() -> Self {
-        let root = tempfile::Builder::new().prefix("github-").tempdir().unwrap();
+        let root = tempfile::Builder::new()
+            .prefix("github-")
+            .tempdir()
+            .unwrap();
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
@@ -329,23 +332,29 @@ impl GitHub {
     /// What goes wrong from now on.
     pub fn faults(&self, faults: impl IntoIterator<Item = Fault>) {
         let mut desk = self.shared.desk.lock().unwrap();
-        desk.faults.extend(faults.into_iter().map(|fault| faults::Planned {
-            fault,
-            seen: 0,
-            used: false,
-        }));
+        desk.faults
+            .extend(faults.into_iter().map(|fault| faults::Planned {
+                fault,
+                seen: 0,
+                used: false,
+            }));
     }
 
     /// Every fault with whether it was used.
     pub fn used(&self) -> Vec<(Fault, bool)> {
         let desk = self.shared.desk.lock().unwrap();
-        desk.faults.iter().map(|p| (p.fault.clone(), p.used)).collect()
+        desk.faults
+            .iter()
+            .map(|p| (p.fault.clone(), p.used))
+            .collect()
     }
 
     /// Faults that did not come to pass.
     pub fn unused(&self) -> Vec<Fault> {
         let all = self.used().into_iter();
-        all.filter(|(_, used)| !used).map(|(fault, _)| fault).collect()
+        all.filter(|(_, used)| !used)
+            .map(|(fault, _)| fault)
+            .collect()
     }
 
     /// Forgets all faults.
@@ -391,7 +400,9 @@ impl GitHub {
     pub fn advance(&self, seconds: i64) {
         let mut state = self.state();
         let now = state.now().as_second();
-        state.clock.set(Timestamp::from_second(now + seconds).unwrap());
+        state
+            .clock
+            .set(Timestamp::from_second(now + seconds).unwrap());
     }
 
     /// All requests so far.

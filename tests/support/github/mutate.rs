@@ -14,15 +14,27 @@ use super::state::{Id, Permission, State};
 pub fn field(ctx: &Ctx, name: &str, input: &Value) -> Resolved {
     let state: &mut State = &mut ctx.state.borrow_mut();
     let me = ctx.token.account;
-    let subject = ["pullRequestId", "pullRequestReviewThreadId", "threadId", "id"];
-    let id = subject.iter().find_map(|key| input[key].as_str()).unwrap_or_default();
+    let subject = [
+        "pullRequestId",
+        "pullRequestReviewThreadId",
+        "threadId",
+        "id",
+    ];
+    let id = subject
+        .iter()
+        .find_map(|key| input[key].as_str())
+        .unwrap_or_default();
     let found = find(state, id)?;
     let rid = match found {
         Node::Pull(rid, _) | Node::Thread(rid, ..) => rid,
         _ => return Err(String::new()),
     };
     let forbidden = |state: &State| error("FORBIDDEN", inaccessible(state.who(me).kind));
-    let needed = if name == "mergePullRequest" { "contents=write" } else { "pull_requests=write" };
+    let needed = if name == "mergePullRequest" {
+        "contents=write"
+    } else {
+        "pull_requests=write"
+    };
     if !ctx.token.may(needed) {
         return forbidden(state);
     }
@@ -77,7 +89,10 @@ pub fn field(ctx: &Ctx, name: &str, input: &Value) -> Resolved {
             if !writes {
                 return forbidden(state);
             }
-            let method = input["mergeMethod"].as_str().unwrap_or("MERGE").to_lowercase();
+            let method = input["mergeMethod"]
+                .as_str()
+                .unwrap_or("MERGE")
+                .to_lowercase();
             let how = Merge {
                 method: &method,
                 title: input["commitHeadline"].as_str(),
@@ -101,7 +116,10 @@ fn enqueue(state: &mut State, rid: Id, number: u64, head: Option<&str>) -> Resul
     let pull = state.pull(rid, number);
     let repo = &state.repos[&rid];
     let refuse = |what: &str| error("UNPROCESSABLE", what);
-    if !state.protection(repo, &pull.base_ref).is_some_and(|p| p.queue) {
+    if !state
+        .protection(repo, &pull.base_ref)
+        .is_some_and(|p| p.queue)
+    {
         return refuse("The merge queue is not enabled for this branch");
     }
     if !pull.open() || pull.draft {

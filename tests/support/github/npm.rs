@@ -22,13 +22,18 @@ pub fn package_file(package: &str, member: &str) -> PathBuf {
     let version = entry["version"]
         .as_str()
         .unwrap_or_else(|| panic!("tests/schemas/package-lock.json does not have {package}"));
-    let home = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    let home = |name| {
+        std::env::var_os(name)
+            .filter(|v| !v.is_empty())
+            .map(PathBuf::from)
+    };
     let cache = home("XDG_CACHE_HOME")
         .or_else(|| home("HOME").map(|home| home.join(".cache")))
         .expect("neither XDG_CACHE_HOME nor HOME is set");
-    let folder = cache
-        .join("git-pertask/tools")
-        .join(format!("{}-{version}", package.trim_start_matches('@').replace('/', "-")));
+    let folder = cache.join("git-pertask/tools").join(format!(
+        "{}-{version}",
+        package.trim_start_matches('@').replace('/', "-")
+    ));
     let file = folder.join(member);
     if file.exists() {
         return file;
@@ -38,7 +43,13 @@ pub fn package_file(package: &str, member: &str) -> PathBuf {
     let guard = File::create(folder.join("lock")).unwrap();
     guard.lock().unwrap();
     if !file.exists() {
-        fetch(package, version, entry["integrity"].as_str().unwrap(), member, &file);
+        fetch(
+            package,
+            version,
+            entry["integrity"].as_str().unwrap(),
+            member,
+            &file,
+        );
     }
     file
 }
@@ -59,8 +70,13 @@ fn fetch(package: &str, version: &str, integrity: &str, member: &str, file: &Pat
         String::from_utf8_lossy(&pack.stderr),
         file.display()
     );
-    let packed = fs::read_dir(folder.path()).unwrap().flatten().map(|e| e.path());
-    let packed = packed.into_iter().find(|p| p.extension().is_some_and(|e| e == "tgz"));
+    let packed = fs::read_dir(folder.path())
+        .unwrap()
+        .flatten()
+        .map(|e| e.path());
+    let packed = packed
+        .into_iter()
+        .find(|p| p.extension().is_some_and(|e| e == "tgz"));
     let packed = packed.expect("npm pack wrote nothing");
     let hash = STANDARD.encode(Sha512::digest(fs::read(&packed).unwrap()));
     assert_eq!(

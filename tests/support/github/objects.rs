@@ -188,7 +188,11 @@ fn cursor(at: usize) -> String {
 
 fn place(cursor: &Value) -> Option<usize> {
     let text = STANDARD.decode(cursor.as_str()?).ok()?;
-    String::from_utf8(text).ok()?.strip_prefix("cursor:v2:")?.parse().ok()
+    String::from_utf8(text)
+        .ok()?
+        .strip_prefix("cursor:v2:")?
+        .parse()
+        .ok()
 }
 
 impl Many {
@@ -218,7 +222,10 @@ impl Many {
             }
         }
         let mut start = place(&args["after"]).map_or(0, |at| at + 1).min(total);
-        let mut end = place(&args["before"]).unwrap_or(total).max(start).min(total);
+        let mut end = place(&args["before"])
+            .unwrap_or(total)
+            .max(start)
+            .min(total);
         if let Some(first) = first {
             end = end.min(start + first);
         }

@@ -137,7 +137,9 @@ impl Person<'_> {
 
     /// Opens a resolved thread again.
     pub fn unresolve(&self, repo: &str, number: u64, thread: Id) -> Done {
-        self.act(repo, |s, rid| s.resolve(rid, number, self.id, thread, false))
+        self.act(repo, |s, rid| {
+            s.resolve(rid, number, self.id, thread, false)
+        })
     }
 
     /// Closes a pull request.
@@ -258,7 +260,10 @@ impl Person<'_> {
     ) -> Done<String> {
         self.act(repo, |s, rid| {
             let (repo, now) = (&s.repos[&rid], s.now());
-            let parent = repo.heads.get(branch).or(repo.heads.get(&repo.default_branch));
+            let parent = repo
+                .heads
+                .get(branch)
+                .or(repo.heads.get(&repo.default_branch));
             let files: Vec<(&str, Option<&[u8]>)> = files
                 .iter()
                 .map(|(path, text)| (*path, (!text.is_empty()).then_some(text.as_bytes())))
@@ -311,12 +316,17 @@ impl Person<'_> {
             let thread = thread.ok_or_else(Refusal::missing)?;
             let outdated = || Refusal::new(422, "Suggestion is outdated");
             let last = usize::try_from(thread.line.ok_or_else(outdated)?).unwrap();
-            let first = thread.start_line.map_or(last, |l| usize::try_from(l).unwrap());
+            let first = thread
+                .start_line
+                .map_or(last, |l| usize::try_from(l).unwrap());
             let said = &thread.comments[0].body;
             let (_, rest) = said.split_once("```suggestion\n").ok_or_else(outdated)?;
             let (text, _) = rest.split_once("```").ok_or_else(outdated)?;
             let head_repo = &s.repos[&pull.head_repo];
-            let old = head_repo.bare.file(&pull.head_sha, &thread.path).ok_or_else(outdated)?;
+            let old = head_repo
+                .bare
+                .file(&pull.head_sha, &thread.path)
+                .ok_or_else(outdated)?;
             let old = String::from_utf8_lossy(&old).into_owned();
             let lines: Vec<&str> = old.split_inclusive('\n').collect();
             let mut new = lines[..first - 1].concat();
@@ -328,7 +338,9 @@ impl Person<'_> {
             let author = s.who(thread.comments[0].user).signature();
             let message = format!("Update {}\n\nCo-authored-by: {author}\n", thread.path);
             let people = (me.as_str(), "GitHub <noreply@github.com>");
-            let new = head_repo.bare.commit(&tree, &[&pull.head_sha], &message, people, s.now());
+            let new = head_repo
+                .bare
+                .commit(&tree, &[&pull.head_sha], &message, people, s.now());
             let (head_repo, branch) = (pull.head_repo, pull.head_ref.clone());
             put(s, head_repo, &branch, &new)?;
             Ok(new)

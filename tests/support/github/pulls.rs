@@ -200,7 +200,12 @@ impl State {
         let open: Vec<(Id, u64)> = self
             .repos
             .values()
-            .flat_map(|r| r.pulls.iter().filter(|p| p.open()).map(|p| (r.id, p.number)))
+            .flat_map(|r| {
+                r.pulls
+                    .iter()
+                    .filter(|p| p.open())
+                    .map(|p| (r.id, p.number))
+            })
             .collect();
         for (rid, number) in open {
             let pull = self.pull(rid, number);
@@ -233,7 +238,11 @@ impl State {
     fn head_moved(&mut self, rid: Id, number: u64, base_moved: bool) {
         let now = self.now();
         let pull = self.pull(rid, number).clone();
-        let Some(head) = self.repos[&pull.head_repo].heads.get(&pull.head_ref).cloned() else {
+        let Some(head) = self.repos[&pull.head_repo]
+            .heads
+            .get(&pull.head_ref)
+            .cloned()
+        else {
             self.close(rid, number);
             return;
         };
@@ -320,7 +329,11 @@ impl State {
         if pull.merged.is_some() {
             return refuse("state cannot be changed. The pull request is already merged.");
         }
-        let Some(head) = self.repos[&pull.head_repo].heads.get(&pull.head_ref).cloned() else {
+        let Some(head) = self.repos[&pull.head_repo]
+            .heads
+            .get(&pull.head_ref)
+            .cloned()
+        else {
             return refuse("state cannot be changed. The branch has been deleted.");
         };
         let repo = &self.repos[&rid];
@@ -411,8 +424,14 @@ impl State {
         if self.blocked(rid, number).is_some() {
             return "BLOCKED";
         }
-        let behind = !repo.bare.contains(&pull.head_sha, &repo.heads[&pull.base_ref]);
-        if behind && self.protection(repo, &pull.base_ref).is_some_and(|p| p.up_to_date) {
+        let behind = !repo
+            .bare
+            .contains(&pull.head_sha, &repo.heads[&pull.base_ref]);
+        if behind
+            && self
+                .protection(repo, &pull.base_ref)
+                .is_some_and(|p| p.up_to_date)
+        {
             return "BEHIND";
         }
         if matches!(self.rollup(rid, &pull.head_sha), None | Some("SUCCESS")) {
@@ -492,7 +511,11 @@ impl State {
     /// State of one context on a commit, from statuses and check runs.
     fn context(&self, rid: Id, sha: &str, context: &str) -> Option<String> {
         let repo = &self.repos[&rid];
-        let check = repo.checks.iter().rev().find(|c| c.sha == sha && c.name == context);
+        let check = repo
+            .checks
+            .iter()
+            .rev()
+            .find(|c| c.sha == sha && c.name == context);
         let check = check.map(|c| c.conclusion.clone().unwrap_or_else(|| c.status.clone()));
         let status = repo.statuses.iter().rev();
         check.or_else(|| {
@@ -506,7 +529,11 @@ impl State {
     /// All statuses and check runs of a commit in one word; `None` when there is none.
     pub fn rollup(&self, rid: Id, sha: &str) -> Option<&'static str> {
         let repo = &self.repos[&rid];
-        let statuses = repo.statuses.iter().filter(|s| s.sha == sha).map(|s| &s.context);
+        let statuses = repo
+            .statuses
+            .iter()
+            .filter(|s| s.sha == sha)
+            .map(|s| &s.context);
         let checks = repo.checks.iter().filter(|c| c.sha == sha).map(|c| &c.name);
         let mut worst = None;
         for context in statuses.chain(checks) {
@@ -515,7 +542,11 @@ impl State {
                 Some("pending" | "queued" | "in_progress") | None => "PENDING",
                 Some(_) => "FAILURE",
             };
-            let rank = |s: &str| ["SUCCESS", "PENDING", "FAILURE"].iter().position(|x| *x == s);
+            let rank = |s: &str| {
+                ["SUCCESS", "PENDING", "FAILURE"]
+                    .iter()
+                    .position(|x| *x == s)
+            };
             if worst.is_none_or(|w| rank(state) > rank(w)) {
                 worst = Some(state);
             }

@@ -131,8 +131,19 @@ impl State {
         );
         let map = out.as_object_mut().unwrap();
         for same in [
-            "contributors", "deployments", "downloads", "events", "forks", "hooks", "languages",
-            "merges", "stargazers", "subscribers", "subscription", "tags", "teams",
+            "contributors",
+            "deployments",
+            "downloads",
+            "events",
+            "forks",
+            "hooks",
+            "languages",
+            "merges",
+            "stargazers",
+            "subscribers",
+            "subscription",
+            "tags",
+            "teams",
         ] {
             map.insert(format!("{same}_url"), json!(format!("{base}/{same}")));
         }
@@ -179,7 +190,11 @@ impl State {
             .filter_map(|name| repo.labels.iter().find(|l| l.name == *name))
             .map(|label| self.label_json(repo, label))
             .collect();
-        let requested: Vec<Value> = pull.requested.iter().map(|id| self.user_json(*id)).collect();
+        let requested: Vec<Value> = pull
+            .requested
+            .iter()
+            .map(|id| self.user_json(*id))
+            .collect();
         let review_comment = format!("{base}/pulls/comments{{/number}}");
         let mut out = json!({
             "url": url, "id": pull.id, "node_id": node("PR", pull.id), "html_url": html,
@@ -232,7 +247,10 @@ impl State {
         let pull = self.pull(rid, number);
         let mut out = self.pull_json(repo, pull);
         let range = format!("{}...{}", pull.base_sha, pull.head_sha);
-        let stat = repo.bare.try_git(["diff", "--numstat", &range]).unwrap_or_default();
+        let stat = repo
+            .bare
+            .try_git(["diff", "--numstat", &range])
+            .unwrap_or_default();
         let sum = |column: usize| -> u64 {
             stat.lines()
                 .filter_map(|l| l.split('\t').nth(column)?.parse::<u64>().ok())
@@ -280,8 +298,14 @@ impl State {
     ) -> Value {
         let full = self.full_name(repo);
         let base = format!("{}/repos/{full}/pulls", self.api());
-        let (url, pr) = (format!("{base}/comments/{}", comment.id), format!("{base}/{}", pull.number));
-        let html = format!("{}/{full}/pull/{}#discussion_r{}", self.address, pull.number, comment.id);
+        let (url, pr) = (
+            format!("{base}/comments/{}", comment.id),
+            format!("{base}/{}", pull.number),
+        );
+        let html = format!(
+            "{}/{full}/pull/{}#discussion_r{}",
+            self.address, pull.number, comment.id
+        );
         let edited = comment.edited.map_or(comment.at, |(at, _)| at);
         let mut out = json!({
             "url": url, "pull_request_review_id": comment.review, "id": comment.id,
@@ -309,7 +333,13 @@ impl State {
         let base = format!("{}/repos/{full}/issues", self.api());
         let url = format!("{base}/comments/{}", comment.id);
         let html = format!("{}/{full}/pull/{}", self.address, pull.number);
-        let count = |content: &str| comment.reactions.iter().filter(|r| r.content == content).count();
+        let count = |content: &str| {
+            comment
+                .reactions
+                .iter()
+                .filter(|r| r.content == content)
+                .count()
+        };
         let mut reactions = json!({
             "url": format!("{url}/reactions"), "total_count": comment.reactions.len(),
         });
@@ -372,7 +402,12 @@ impl State {
             "created_at": time(repo.created), "updated_at": time(repo.created),
             "permissions": {"checks": "write"}, "events": [],
         });
-        let html = format!("{}/{}/runs/{}", self.address, self.full_name(repo), check.id);
+        let html = format!(
+            "{}/{}/runs/{}",
+            self.address,
+            self.full_name(repo),
+            check.id
+        );
         json!({
             "id": check.id, "head_sha": check.sha, "node_id": node("CR", check.id),
             "external_id": check.external_id.clone().unwrap_or_default(), "url": url,

@@ -24,9 +24,7 @@ pub fn field(ctx: &Ctx, of: &Node, name: &str, args: &Value) -> Resolved {
         Node::Pull(rid, n) => pull::pull(state, me, (*rid, *n), name, args),
         Node::Review(rid, n, id) => pull::review(state, me, (*rid, *n, *id), name),
         Node::Thread(rid, n, id) => pull::thread(state, me, (*rid, *n, *id), name),
-        Node::Remark(rid, n, thread, id) => {
-            pull::remark(state, me, (*rid, *n, *thread, *id), name)
-        }
+        Node::Remark(rid, n, thread, id) => pull::remark(state, me, (*rid, *n, *thread, *id), name),
         Node::Comment(rid, n, id) => pull::comment(state, me, (*rid, *n, *id), name),
         Node::ReviewRequest(rid, n, whom) => match name {
             "id" => leaf(format!("RR_kw{n}_{whom}")),
@@ -122,27 +120,42 @@ pub fn find(state: &State, id: &str) -> Result<Node, String> {
     let found = id.split_once("_kw").and_then(|(kind, number)| {
         let number: Id = number.parse().ok()?;
         if kind == "R" {
-            return state.repos.contains_key(&number).then_some(Node::Repo(number));
+            return state
+                .repos
+                .contains_key(&number)
+                .then_some(Node::Repo(number));
         }
         if kind == "U" {
-            return state.accounts.contains_key(&number).then_some(Node::Actor(number));
+            return state
+                .accounts
+                .contains_key(&number)
+                .then_some(Node::Actor(number));
         }
-        let mut pulls = state.repos.values().flat_map(|r| r.pulls.iter().map(move |p| (r.id, p)));
+        let mut pulls = state
+            .repos
+            .values()
+            .flat_map(|r| r.pulls.iter().map(move |p| (r.id, p)));
         pulls.find_map(|(rid, p)| {
             let n = p.number;
             match kind {
                 "PR" => (p.id == number).then_some(Node::Pull(rid, n)),
                 "PRR" => {
                     let mut reviews = p.reviews.iter();
-                    reviews.any(|r| r.id == number).then_some(Node::Review(rid, n, number))
+                    reviews
+                        .any(|r| r.id == number)
+                        .then_some(Node::Review(rid, n, number))
                 }
                 "PRRT" => {
                     let mut threads = p.threads.iter();
-                    threads.any(|t| t.id == number).then_some(Node::Thread(rid, n, number))
+                    threads
+                        .any(|t| t.id == number)
+                        .then_some(Node::Thread(rid, n, number))
                 }
                 "IC" => {
                     let mut comments = p.comments.iter();
-                    comments.any(|c| c.id == number).then_some(Node::Comment(rid, n, number))
+                    comments
+                        .any(|c| c.id == number)
+                        .then_some(Node::Comment(rid, n, number))
                 }
                 _ => None,
             }
@@ -222,7 +235,9 @@ fn repository(state: &State, me: Id, rid: Id, name: &str, args: &Value) -> Resol
             let git = repo.bare.open();
             let found = wanted.and_then(|w| git.revparse_single(w).ok());
             let found = found.and_then(|o| o.peel_to_commit().ok());
-            Ok(Got::maybe(found.map(|c| Node::Commit(rid, c.id().to_string()))))
+            Ok(Got::maybe(
+                found.map(|c| Node::Commit(rid, c.id().to_string())),
+            ))
         }
         "pullRequest" => {
             let number = args["number"].as_u64().unwrap_or_default();
@@ -241,7 +256,10 @@ fn repository(state: &State, me: Id, rid: Id, name: &str, args: &Value) -> Resol
         }
         "label" => {
             let wanted = text(&args["name"]);
-            let found = repo.labels.iter().find(|l| l.name.eq_ignore_ascii_case(wanted));
+            let found = repo
+                .labels
+                .iter()
+                .find(|l| l.name.eq_ignore_ascii_case(wanted));
             Ok(Got::maybe(found.map(|l| Node::Label(rid, l.name.clone()))))
         }
         "mergeQueue" => {
@@ -283,7 +301,10 @@ fn pulls(repo: &Repo, args: &Value) -> Vec<Node> {
     if args["orderBy"]["direction"] == "DESC" {
         found.reverse();
     }
-    found.iter().map(|p| Node::Pull(repo.id, p.number)).collect()
+    found
+        .iter()
+        .map(|p| Node::Pull(repo.id, p.number))
+        .collect()
 }
 
 fn label(state: &State, rid: Id, label: &str, name: &str) -> Resolved {
@@ -322,22 +343,35 @@ fn commit(state: &State, rid: Id, sha: &str, name: &str, args: &Value) -> Resolv
         _ => {}
     }
     let git = repo.bare.open();
-    let Some(found) = Oid::from_str(sha).ok().and_then(|oid| git.find_commit(oid).ok()) else {
+    let Some(found) = Oid::from_str(sha)
+        .ok()
+        .and_then(|oid| git.find_commit(oid).ok())
+    else {
         return error("NOT_FOUND", "the commit is gone");
     };
     let person = |who: git2::Signature<'_>| {
         let at = jiff::Timestamp::from_second(who.when().seconds()).unwrap_or_default();
-        let (person, email) = (who.name().unwrap_or_default(), who.email().unwrap_or_default());
-        let user = email.split_once('+').and_then(|(id, _)| id.parse::<Id>().ok());
+        let (person, email) = (
+            who.name().unwrap_or_default(),
+            who.email().unwrap_or_default(),
+        );
+        let user = email
+            .split_once('+')
+            .and_then(|(id, _)| id.parse::<Id>().ok());
         let user = user.filter(|id| {
-            state.accounts.get(id).is_some_and(|account| account.kind == Kind::User)
+            state
+                .accounts
+                .get(id)
+                .is_some_and(|account| account.kind == Kind::User)
         });
         let fields = json!({"name": person, "email": email, "date": time(at)});
         let user = Got::maybe(user.map(Node::Actor));
         Ok(Got::plain("GitActor", fields, vec![("user", user)]))
     };
     let when = |at: git2::Time| {
-        leaf(time(jiff::Timestamp::from_second(at.seconds()).unwrap_or_default()))
+        leaf(time(
+            jiff::Timestamp::from_second(at.seconds()).unwrap_or_default(),
+        ))
     };
     let message = found.message().unwrap_or_default();
     let (headline, body) = message.split_once('\n').unwrap_or((message, ""));
@@ -355,13 +389,17 @@ fn commit(state: &State, rid: Id, sha: &str, name: &str, args: &Value) -> Resolv
             Ok(Got::plain("Tree", fields, Vec::new()))
         }
         "parents" => {
-            let parents = found.parent_ids().map(|id| Node::Commit(rid, id.to_string()));
+            let parents = found
+                .parent_ids()
+                .map(|id| Node::Commit(rid, id.to_string()));
             Ok(Got::Connection("Commit", parents.collect()))
         }
         "associatedPullRequests" => {
             let mut list = pulls(repo, args);
             list.retain(|node| {
-                let Node::Pull(_, number) = node else { return false };
+                let Node::Pull(_, number) = node else {
+                    return false;
+                };
                 let p = state.pull(rid, *number);
                 p.head_sha == sha || p.merged.as_ref().is_some_and(|m| m.commit == sha)
             });
@@ -387,8 +425,14 @@ fn newest(repo: &Repo, sha: &str) -> Vec<Id> {
 
 fn contexts(state: &State, rid: Id, sha: &str) -> Got {
     let repo = &state.repos[&rid];
-    let statuses = newest(repo, sha).into_iter().map(|id| Node::Context(rid, id));
-    let checks = repo.checks.iter().filter(|c| c.sha == sha).map(|c| Node::Check(rid, c.id));
+    let statuses = newest(repo, sha)
+        .into_iter()
+        .map(|id| Node::Context(rid, id));
+    let checks = repo
+        .checks
+        .iter()
+        .filter(|c| c.sha == sha)
+        .map(|c| Node::Check(rid, c.id));
     Got::Connection("StatusCheckRollupContext", checks.chain(statuses).collect())
 }
 
@@ -398,10 +442,15 @@ fn status(state: &State, rid: Id, sha: &str, name: &str, args: &Value) -> Resolv
     match name {
         "id" => leaf(format!("ST_{sha}")),
         "commit" => Ok(Got::One(Node::Commit(rid, sha.to_owned()))),
-        "contexts" => Ok(Got::List(ids.into_iter().map(|id| Node::Context(rid, id)).collect())),
+        "contexts" => Ok(Got::List(
+            ids.into_iter().map(|id| Node::Context(rid, id)).collect(),
+        )),
         "context" => {
             let wanted = text(&args["name"]);
-            let found = repo.statuses.iter().find(|s| ids.contains(&s.id) && s.context == wanted);
+            let found = repo
+                .statuses
+                .iter()
+                .find(|s| ids.contains(&s.id) && s.context == wanted);
             Ok(Got::maybe(found.map(|s| Node::Context(rid, s.id))))
         }
         "state" => {

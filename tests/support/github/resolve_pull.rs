@@ -103,34 +103,50 @@ pub fn pull(state: &mut State, me: Id, at: (Id, u64), name: &str, args: &Value) 
         "mergedAt" => maybe_time(pull.merged.as_ref().map(|m| m.at)),
         "mergedBy" => Ok(Got::maybe(pull.merged.as_ref().map(|m| Node::Actor(m.by)))),
         "mergeCommit" => {
-            let commit = pull.merged.as_ref().map(|m| Node::Commit(rid, m.commit.clone()));
+            let commit = pull
+                .merged
+                .as_ref()
+                .map(|m| Node::Commit(rid, m.commit.clone()));
             Ok(Got::maybe(commit))
         }
-        "permalink" => leaf(format!("{}/{}/pull/{number}", state.address, state.full_name(repo))),
+        "permalink" => leaf(format!(
+            "{}/{}/pull/{number}",
+            state.address,
+            state.full_name(repo)
+        )),
         "headRefName" => leaf(pull.head_ref.as_str()),
         "headRefOid" => leaf(pull.head_sha.as_str()),
         "baseRefName" => leaf(pull.base_ref.as_str()),
-        "baseRefOid" => leaf(repo.heads.get(&pull.base_ref).unwrap_or(&pull.base_sha).as_str()),
+        "baseRefOid" => leaf(
+            repo.heads
+                .get(&pull.base_ref)
+                .unwrap_or(&pull.base_sha)
+                .as_str(),
+        ),
         "headRef" => {
-            let there = state.repos[&pull.head_repo].heads.contains_key(&pull.head_ref);
+            let there = state.repos[&pull.head_repo]
+                .heads
+                .contains_key(&pull.head_ref);
             let branch = there.then(|| Node::Ref(pull.head_repo, pull.head_ref.clone()));
             Ok(Got::maybe(branch))
         }
         "baseRef" => {
             let there = repo.heads.contains_key(&pull.base_ref);
-            Ok(Got::maybe(there.then(|| Node::Ref(rid, pull.base_ref.clone()))))
+            Ok(Got::maybe(
+                there.then(|| Node::Ref(rid, pull.base_ref.clone())),
+            ))
         }
         "headRepository" => Ok(Got::One(Node::Repo(pull.head_repo))),
-        "headRepositoryOwner" => {
-            Ok(Got::One(Node::Actor(state.repos[&pull.head_repo].owner)))
-        }
+        "headRepositoryOwner" => Ok(Got::One(Node::Actor(state.repos[&pull.head_repo].owner))),
         "baseRepository" => Ok(Got::One(Node::Repo(rid))),
         "isCrossRepository" => leaf(pull.head_repo != rid),
         "locked" | "maintainerCanModify" => leaf(false),
         "isInMergeQueue" => leaf(pull.queued.is_some()),
-        "isMergeQueueEnabled" => {
-            leaf(state.protection(repo, &pull.base_ref).is_some_and(|p| p.queue))
-        }
+        "isMergeQueueEnabled" => leaf(
+            state
+                .protection(repo, &pull.base_ref)
+                .is_some_and(|p| p.queue),
+        ),
         "mergeQueueEntry" => match pull.queued {
             Some(_) => Ok(queue_entry(state, rid, number)),
             None => leaf(Value::Null),
@@ -139,15 +155,22 @@ pub fn pull(state: &mut State, me: Id, at: (Id, u64), name: &str, args: &Value) 
         "reviewDecision" => leaf(state.decision(rid, number)),
         "statusCheckRollup" => {
             let some = state.rollup(rid, &pull.head_sha).is_some();
-            Ok(Got::maybe(some.then(|| Node::Rollup(rid, pull.head_sha.clone()))))
+            Ok(Got::maybe(
+                some.then(|| Node::Rollup(rid, pull.head_sha.clone())),
+            ))
         }
         "totalCommentsCount" => leaf(pull.comments.len()),
         "reactionGroups" => leaf(json!([])),
         "changedFiles" | "additions" | "deletions" => list(size(repo, pull, name)),
-        "labels" | "reviewRequests" | "reviews" | "latestReviews" | "latestOpinionatedReviews"
-        | "reviewThreads" | "comments" | "commits" | "assignees" => {
-            Ok(lists(state, repo, pull, name, args))
-        }
+        "labels"
+        | "reviewRequests"
+        | "reviews"
+        | "latestReviews"
+        | "latestOpinionatedReviews"
+        | "reviewThreads"
+        | "comments"
+        | "commits"
+        | "assignees" => Ok(lists(state, repo, pull, name, args)),
         _ => Written {
             state,
             repo,
@@ -165,9 +188,14 @@ pub fn pull(state: &mut State, me: Id, at: (Id, u64), name: &str, args: &Value) 
 
 fn size(repo: &Repo, pull: &Pull, name: &str) -> Resolved {
     let range = format!("{}...{}", pull.base_sha, pull.head_sha);
-    let stat = repo.bare.try_git(["diff", "--numstat", &range]).unwrap_or_default();
+    let stat = repo
+        .bare
+        .try_git(["diff", "--numstat", &range])
+        .unwrap_or_default();
     let sum = |column: usize| -> u64 {
-        let numbers = stat.lines().filter_map(|l| l.split('\t').nth(column)?.parse::<u64>().ok());
+        let numbers = stat
+            .lines()
+            .filter_map(|l| l.split('\t').nth(column)?.parse::<u64>().ok());
         numbers.sum()
     };
     leaf(match name {
@@ -187,7 +215,9 @@ fn lists(state: &State, repo: &Repo, pull: &Pull, name: &str, args: &Value) -> G
         }
         "reviewRequests" => {
             let whom = pull.requested.iter();
-            let whom = whom.map(|id| Node::ReviewRequest(rid, number, *id)).collect();
+            let whom = whom
+                .map(|id| Node::ReviewRequest(rid, number, *id))
+                .collect();
             Got::Connection("ReviewRequest", whom)
         }
         "reviews" => {
@@ -220,7 +250,10 @@ fn lists(state: &State, repo: &Repo, pull: &Pull, name: &str, args: &Value) -> G
             Got::Connection("PullRequestReviewThread", threads.collect())
         }
         "comments" => {
-            let comments = pull.comments.iter().map(|c| Node::Comment(rid, number, c.id));
+            let comments = pull
+                .comments
+                .iter()
+                .map(|c| Node::Comment(rid, number, c.id));
             Got::Connection("IssueComment", comments.collect())
         }
         "commits" => {
@@ -268,7 +301,10 @@ pub fn review(state: &State, me: Id, at: (Id, u64, Id), name: &str) -> Resolved 
         "fullDatabaseId" => leaf(id.to_string()),
         "state" => leaf(review.state.name()),
         "commit" => {
-            let there = review.commit.clone().filter(|sha| repo.bare.has_commit(sha));
+            let there = review
+                .commit
+                .clone()
+                .filter(|sha| repo.bare.has_commit(sha));
             Ok(Got::maybe(there.map(|sha| Node::Commit(rid, sha))))
         }
         "authorCanPushToRepository" => {
@@ -316,15 +352,23 @@ pub fn thread(state: &State, me: Id, at: (Id, u64, Id), name: &str) -> Resolved 
         "startDiffSide" => leaf(thread.original_start_line.map(|_| "RIGHT")),
         "subjectType" => leaf(if thread.on_file { "FILE" } else { "LINE" }),
         "resolvedBy" => {
-            let by = thread.resolved_by.filter(|id| state.who(*id).kind == Kind::User);
+            let by = thread
+                .resolved_by
+                .filter(|id| state.who(*id).kind == Kind::User);
             Ok(Got::maybe(by.map(Node::Actor)))
         }
         "viewerCanReply" => leaf(true),
         "viewerCanResolve" => leaf(may && thread.resolved_by.is_none()),
         "viewerCanUnresolve" => leaf(may && thread.resolved_by.is_some()),
         "comments" => {
-            let remarks = thread.comments.iter().map(|c| Node::Remark(rid, number, id, c.id));
-            Ok(Got::Connection("PullRequestReviewComment", remarks.collect()))
+            let remarks = thread
+                .comments
+                .iter()
+                .map(|c| Node::Remark(rid, number, id, c.id));
+            Ok(Got::Connection(
+                "PullRequestReviewComment",
+                remarks.collect(),
+            ))
         }
         "pullRequest" => Ok(Got::One(Node::Pull(rid, number))),
         "repository" => Ok(Got::One(Node::Repo(rid))),
@@ -356,7 +400,9 @@ pub fn remark(state: &State, me: Id, at: (Id, u64, Id, Id), name: &str) -> Resol
         "originalCommit" => commit(&thread.original_commit),
         "pullRequestReview" => Ok(Got::One(Node::Review(rid, number, remark.review))),
         "replyTo" => {
-            let to = remark.reply_to.map(|to| Node::Remark(rid, number, thread.id, to));
+            let to = remark
+                .reply_to
+                .map(|to| Node::Remark(rid, number, thread.id, to));
             Ok(Got::maybe(to))
         }
         "reactionGroups" => leaf(json!([])),
@@ -402,7 +448,12 @@ pub fn comment(state: &State, me: Id, at: (Id, u64, Id), name: &str) -> Resolved
 /// One group for each kind of reaction, used or not.
 fn reaction_groups(comment: &Comment, me: Id) -> Got {
     let groups = REACTIONS.iter().map(|(content, name)| {
-        let given = || comment.reactions.iter().filter(move |r| r.content == *content);
+        let given = || {
+            comment
+                .reactions
+                .iter()
+                .filter(move |r| r.content == *content)
+        };
         let fields = json!({
             "content": name,
             "createdAt": given().next().map(|r| time(r.at)),

@@ -149,7 +149,12 @@ impl Call<'_> {
             rest.push('=');
             rest.push_str(&encode(value));
         }
-        let base = format!("{}/repositories/{}{}", self.state.api(), self.rid, self.below);
+        let base = format!(
+            "{}/repositories/{}{}",
+            self.state.api(),
+            self.rid,
+            self.below
+        );
         let mut links = Vec::new();
         let mut link = |to: usize, rel: &str| {
             links.push(format!("<{base}?page={to}{rest}>; rel=\"{rel}\""));
@@ -199,7 +204,9 @@ pub fn decode(text: &str) -> String {
     let mut out = Vec::new();
     let mut at = 0;
     while at < bytes.len() {
-        let hex = bytes.get(at + 1..at + 3).and_then(|h| std::str::from_utf8(h).ok());
+        let hex = bytes
+            .get(at + 1..at + 3)
+            .and_then(|h| std::str::from_utf8(h).ok());
         match (bytes[at], hex.and_then(|h| u8::from_str_radix(h, 16).ok())) {
             (b'%', Some(byte)) => {
                 out.push(byte);
@@ -261,9 +268,9 @@ fn named(state: &State, path: &str) -> String {
     let Some(rest) = path.strip_prefix("/repositories/") else {
         return path.to_owned();
     };
-    let (id, rest) = rest.split_once('/').map_or((rest, String::new()), |(id, rest)| {
-        (id, format!("/{rest}"))
-    });
+    let (id, rest) = rest
+        .split_once('/')
+        .map_or((rest, String::new()), |(id, rest)| (id, format!("/{rest}")));
     match id.parse().ok().and_then(|id: Id| state.repos.get(&id)) {
         Some(repo) => format!("/repos/{}{rest}", state.full_name(repo)),
         None => path.to_owned(),
@@ -290,11 +297,16 @@ pub fn route_name(shared: &Shared, method: &str, path: &str) -> String {
 }
 
 /// The token of a request: `None` without one, an error when it is no good.
-pub fn authenticate(state: &State, incoming: &Incoming) -> Result<Option<(String, Token)>, Refusal> {
+pub fn authenticate(
+    state: &State,
+    incoming: &Incoming,
+) -> Result<Option<(String, Token)>, Refusal> {
     let Some(header) = incoming.header("authorization") else {
         return Ok(None);
     };
-    let secret = header.split_once(' ').map_or("", |(_, secret)| secret.trim());
+    let secret = header
+        .split_once(' ')
+        .map_or("", |(_, secret)| secret.trim());
     match state.tokens.get(secret).filter(|t| !t.expired) {
         Some(token) => Ok(Some((secret.to_owned(), token.clone()))),
         None => Err(Refusal::new(401, "Bad credentials")),
@@ -338,7 +350,10 @@ pub fn answer(shared: &Shared, incoming: &Incoming) -> Outgoing {
                     params: params.clone(),
                     query: query.clone(),
                     body,
-                    below: path.split('/').skip(4).fold(String::new(), |b, p| b + "/" + p),
+                    below: path
+                        .split('/')
+                        .skip(4)
+                        .fold(String::new(), |b, p| b + "/" + p),
                 };
                 let done = perform(route, &mut call);
                 (token, done)
@@ -348,13 +363,22 @@ pub fn answer(shared: &Shared, incoming: &Incoming) -> Outgoing {
     state.compute_asked();
     let accepts = found.as_ref().map_or("", |(route, _)| route.accepts);
     let moved = found.as_ref().and_then(|(route, params)| {
-        let get = |n: &str| params.iter().find(|(name, _)| *name == n).map(|(_, v)| v.as_str());
+        let get = |n: &str| {
+            params
+                .iter()
+                .find(|(name, _)| *name == n)
+                .map(|(_, v)| v.as_str())
+        };
         let (owner, name) = (get("owner")?, get("repo")?);
         let gone = state.repo_named(owner, name).is_none();
         let rid = state.repo_moved(owner, name).filter(|_| gone)?;
         let below: String = path.split('/').skip(4).flat_map(|p| ["/", p]).collect();
         let query = if incoming.query.is_empty() { "" } else { "?" };
-        let to = format!("{}/repositories/{rid}{below}{query}{}", state.api(), incoming.query);
+        let to = format!(
+            "{}/repositories/{rid}{below}{query}{}",
+            state.api(),
+            incoming.query
+        );
         Some((if route.method == "GET" { 301 } else { 307 }, to))
     });
     let mut out = render_answer(answered, moved);
@@ -380,7 +404,10 @@ pub fn answer(shared: &Shared, incoming: &Incoming) -> Outgoing {
 /// The headers of the rate limit.
 pub fn with_rate(out: Outgoing, rate: super::faults::Rate, resource: &str) -> Outgoing {
     out.with("x-ratelimit-limit", rate.limit.to_string())
-        .with("x-ratelimit-remaining", rate.limit.saturating_sub(rate.used).to_string())
+        .with(
+            "x-ratelimit-remaining",
+            rate.limit.saturating_sub(rate.used).to_string(),
+        )
         .with("x-ratelimit-used", rate.used.to_string())
         .with("x-ratelimit-reset", rate.reset.to_string())
         .with("x-ratelimit-resource", resource)
@@ -388,7 +415,11 @@ pub fn with_rate(out: Outgoing, rate: super::faults::Rate, resource: &str) -> Ou
 
 fn render_answer(answered: Answered, moved: Option<(u16, String)>) -> Outgoing {
     if let Some((status, to)) = moved {
-        let said = if status == 301 { "Moved Permanently" } else { "Temporary Redirect" };
+        let said = if status == 301 {
+            "Moved Permanently"
+        } else {
+            "Temporary Redirect"
+        };
         let body = json!({"message": said, "url": to, "documentation_url": render::DOCS});
         return Outgoing::json(status, &body).with("location", to);
     }
@@ -449,7 +480,9 @@ fn conditional(incoming: &Incoming, out: Outgoing) -> Outgoing {
 fn perform(route: &Route, call: &mut Call) -> Answered {
     let changes = route.method != "GET";
     if route.template.starts_with("/repos/") {
-        let found = call.state.repo_named(call.param("owner"), call.param("repo"));
+        let found = call
+            .state
+            .repo_named(call.param("owner"), call.param("repo"));
         call.rid = found.ok_or_else(Refusal::missing)?;
         if call.level() == Permission::None {
             return Err(Refusal::missing());

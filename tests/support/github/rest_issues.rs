@@ -10,7 +10,10 @@ use super::state::{CheckRun, Comment, Id, Kind, Label, Permission, Reaction, Sta
 
 pub fn comments(call: &mut Call) -> Answered {
     let (repo, pull) = (call.repo(), call.pull()?);
-    let items = pull.comments.iter().map(|c| call.state.comment_json(repo, pull, c));
+    let items = pull
+        .comments
+        .iter()
+        .map(|c| call.state.comment_json(repo, pull, c));
     call.list(items.collect())
 }
 
@@ -38,7 +41,9 @@ fn found<'a>(call: &'a mut Call, id: Id) -> Result<&'a mut Comment, Refusal> {
 fn shown(call: &mut Call, status: u16, id: Id) -> Answered {
     let (number, at) = place(call, id)?;
     let pull = call.state.pull(call.rid, number);
-    let body = call.state.comment_json(call.repo(), pull, &pull.comments[at]);
+    let body = call
+        .state
+        .comment_json(call.repo(), pull, &pull.comments[at]);
     Answer::with(status, body)
 }
 
@@ -77,7 +82,9 @@ pub fn reactions(call: &mut Call) -> Answered {
     let id = call.number("comment_id")?;
     let wanted = call.asked("content").map(str::to_owned);
     let list = found(call, id)?.reactions.clone();
-    let list = list.iter().filter(|r| wanted.as_ref().is_none_or(|w| *w == r.content));
+    let list = list
+        .iter()
+        .filter(|r| wanted.as_ref().is_none_or(|w| *w == r.content));
     let items = list.map(|r| call.state.reaction_json(r)).collect();
     call.list(items)
 }
@@ -87,7 +94,10 @@ pub fn react(call: &mut Call) -> Answered {
     let content = call.text("content").unwrap_or_default();
     let (new, at) = (call.state.fresh(), call.state.now());
     let comment = found(call, id)?;
-    let there = comment.reactions.iter().find(|r| r.user == me && r.content == content);
+    let there = comment
+        .reactions
+        .iter()
+        .find(|r| r.user == me && r.content == content);
     if let Some(there) = there.cloned() {
         return Answer::ok(call.state.reaction_json(&there));
     }
@@ -132,9 +142,15 @@ pub fn add_labels(call: &mut Call) -> Answered {
         body => body["labels"].as_array().cloned().unwrap_or_default(),
     };
     for one in list {
-        let name = one.as_str().or(one["name"].as_str()).unwrap_or_default().to_owned();
+        let name = one
+            .as_str()
+            .or(one["name"].as_str())
+            .unwrap_or_default()
+            .to_owned();
         let known = call.repo().labels.iter();
-        let known = known.into_iter().find(|l| l.name.eq_ignore_ascii_case(&name));
+        let known = known
+            .into_iter()
+            .find(|l| l.name.eq_ignore_ascii_case(&name));
         let name = if let Some(label) = known {
             label.name.clone()
         } else {
@@ -179,7 +195,12 @@ pub fn all_labels(call: &mut Call) -> Answered {
 
 pub fn create_label(call: &mut Call) -> Answered {
     let name = call.text("name").unwrap_or_default();
-    if call.repo().labels.iter().any(|l| l.name.eq_ignore_ascii_case(&name)) {
+    if call
+        .repo()
+        .labels
+        .iter()
+        .any(|l| l.name.eq_ignore_ascii_case(&name))
+    {
         return Err(Refusal::field("Label", "name", "already_exists"));
     }
     let color = call.text("color").unwrap_or_else(|| "ededed".into());
@@ -199,7 +220,10 @@ pub fn create_status(call: &mut Call) -> Answered {
     if !["error", "failure", "pending", "success"].contains(&state.as_str()) {
         return Err(Refusal::field("Status", "state", "custom"));
     }
-    if call.text("description").is_some_and(|d| d.chars().count() > 140) {
+    if call
+        .text("description")
+        .is_some_and(|d| d.chars().count() > 140)
+    {
         let what = "description is too long (maximum is 140 characters)";
         return Err(Refusal::invalid("Status", what));
     }
@@ -255,7 +279,10 @@ pub fn combined_status(call: &mut Call) -> Answered {
         "success"
     };
     let total = newest.len();
-    let items = newest.iter().map(|s| call.state.status_json(repo, s)).collect();
+    let items = newest
+        .iter()
+        .map(|s| call.state.status_json(repo, s))
+        .collect();
     let (items, link) = call.page(items);
     let base = format!("{}/repos/{}", call.state.api(), call.state.full_name(repo));
     let body = json!({
@@ -311,7 +338,10 @@ fn too_many(body: &Value) -> Result<(), Refusal> {
         text.is_some_and(|t| t.chars().count() > 65_535)
     };
     if given > 50 || long("summary") || long("text") {
-        return Err(Refusal::new(422, "Invalid request.\n\nOutput is too large."));
+        return Err(Refusal::new(
+            422,
+            "Invalid request.\n\nOutput is too large.",
+        ));
     }
     Ok(())
 }
@@ -348,9 +378,16 @@ pub fn create_check(call: &mut Call) -> Answered {
 pub fn update_check(call: &mut Call) -> Answered {
     app(call)?;
     too_many(&call.body)?;
-    let (id, now, body) = (call.number("check_run_id")?, call.state.now(), call.body.clone());
+    let (id, now, body) = (
+        call.number("check_run_id")?,
+        call.state.now(),
+        call.body.clone(),
+    );
     let checks = &mut call.repo_mut().checks;
-    let check = checks.iter_mut().find(|c| c.id == id).ok_or_else(Refusal::missing)?;
+    let check = checks
+        .iter_mut()
+        .find(|c| c.id == id)
+        .ok_or_else(Refusal::missing)?;
     if let Some(name) = body["name"].as_str() {
         name.clone_into(&mut check.name);
     }
@@ -369,11 +406,13 @@ pub fn check(call: &mut Call) -> Answered {
 pub fn checks(call: &mut Call) -> Answered {
     let sha = commit(call)?;
     let repo = call.repo();
-    let wanted = |c: &&CheckRun| {
-        c.sha == sha && call.asked("check_name").is_none_or(|name| name == c.name)
-    };
+    let wanted =
+        |c: &&CheckRun| c.sha == sha && call.asked("check_name").is_none_or(|name| name == c.name);
     let found: Vec<&CheckRun> = repo.checks.iter().rev().filter(wanted).collect();
-    let items = found.iter().map(|c| call.state.check_json(repo, c)).collect();
+    let items = found
+        .iter()
+        .map(|c| call.state.check_json(repo, c))
+        .collect();
     let (items, link) = call.page(items);
     let mut body = json!({"total_count": found.len()});
     merge(&mut body, json!({"check_runs": items}));

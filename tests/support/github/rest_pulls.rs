@@ -30,7 +30,10 @@ pub fn list(call: &mut Call) -> Answered {
     if call.asked("direction").unwrap_or("desc") == "desc" {
         found.reverse();
     }
-    let items = found.iter().map(|p| call.state.pull_json(repo, p)).collect();
+    let items = found
+        .iter()
+        .map(|p| call.state.pull_json(repo, p))
+        .collect();
     call.list(items)
 }
 
@@ -88,7 +91,10 @@ pub fn update(call: &mut Call) -> Answered {
 
 pub fn reviews(call: &mut Call) -> Answered {
     let (repo, pull) = (call.repo(), call.pull()?);
-    let items = pull.reviews.iter().map(|r| call.state.review_json(repo, pull, r));
+    let items = pull
+        .reviews
+        .iter()
+        .map(|r| call.state.review_json(repo, pull, r));
     call.list(items.collect())
 }
 
@@ -98,7 +104,12 @@ pub fn review(call: &mut Call) -> Answered {
         Some("APPROVE") => ReviewState::Approved,
         Some("REQUEST_CHANGES") => ReviewState::ChangesRequested,
         Some("COMMENT") => ReviewState::Commented,
-        _ => return Err(Refusal::invalid("PullRequestReview", "pending is not served here")),
+        _ => {
+            return Err(Refusal::invalid(
+                "PullRequestReview",
+                "pending is not served here",
+            ));
+        }
     };
     let body = call.text("body").unwrap_or_default();
     let commit = call.text("commit_id");
@@ -130,7 +141,9 @@ pub fn remarks(call: &mut Call) -> Answered {
     if call.asked("direction") == Some("desc") {
         all.reverse();
     }
-    let items = all.iter().map(|(t, c)| call.state.remark_json(repo, pull, t, c));
+    let items = all
+        .iter()
+        .map(|(t, c)| call.state.remark_json(repo, pull, t, c));
     call.list(items.collect())
 }
 
@@ -160,7 +173,10 @@ pub fn merge(call: &mut Call) -> Answered {
         title: title.as_deref(),
         message: message.as_deref(),
         sha: sha.as_deref(),
-        workflows: call.token.as_ref().is_some_and(|t| t.may("workflows=write")),
+        workflows: call
+            .token
+            .as_ref()
+            .is_some_and(|t| t.may("workflows=write")),
     };
     let sha = call.state.merge(call.rid, number, me, &how)?;
     let said = "Pull Request successfully merged";
@@ -176,8 +192,13 @@ pub fn merged(call: &mut Call) -> Answered {
 }
 
 fn reviewers(call: &Call) -> Vec<String> {
-    let list = call.body["reviewers"].as_array().cloned().unwrap_or_default();
-    list.iter().filter_map(|l| l.as_str().map(str::to_owned)).collect()
+    let list = call.body["reviewers"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
+    list.iter()
+        .filter_map(|l| l.as_str().map(str::to_owned))
+        .collect()
 }
 
 pub fn request_reviewers(call: &mut Call) -> Answered {

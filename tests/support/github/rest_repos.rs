@@ -42,7 +42,10 @@ pub fn permission(call: &mut Call) -> Answered {
     let account = account.ok_or_else(|| Refusal::new(404, format!("{login} is not a user")))?;
     let level = call.state.permission(call.repo(), account.id);
     let mut user = call.state.user_json(account.id);
-    merge(&mut user, json!({"role_name": level.role(), "permissions": levels(level)}));
+    merge(
+        &mut user,
+        json!({"role_name": level.role(), "permissions": levels(level)}),
+    );
     let body = json!({"permission": level.legacy(), "role_name": level.role(), "user": user});
     Answer::ok(body)
 }
@@ -93,7 +96,11 @@ fn protection_json(base: &str, name: &str, rules: &Protection) -> Value {
 
 pub fn protection(call: &mut Call) -> Answered {
     let name = branch_name(call)?;
-    let base = format!("{}/repos/{}", call.state.api(), call.state.full_name(call.repo()));
+    let base = format!(
+        "{}/repos/{}",
+        call.state.api(),
+        call.state.full_name(call.repo())
+    );
     match call.state.protection(call.repo(), &name) {
         Some(rules) => Answer::ok(protection_json(&base, &name, rules)),
         None => Err(Refusal::new(404, "Branch not protected")),
@@ -189,8 +196,11 @@ pub fn rules(call: &mut Call) -> Answered {
             }),
         );
         if !rules.checks.is_empty() {
-            let checks: Vec<Value> =
-                rules.checks.iter().map(|context| json!({"context": context})).collect();
+            let checks: Vec<Value> = rules
+                .checks
+                .iter()
+                .map(|context| json!({"context": context}))
+                .collect();
             add(
                 "required_status_checks",
                 json!({
@@ -252,8 +262,16 @@ pub fn dispatch(call: &mut Call) -> Answered {
 pub fn run(call: &mut Call) -> Answered {
     let id = call.number("run_id")?;
     let repo = call.repo();
-    let run = repo.runs.iter().find(|r| r.id == id).ok_or_else(Refusal::missing)?;
-    let url = format!("{}/repos/{}/actions/runs/{id}", call.state.api(), call.state.full_name(repo));
+    let run = repo
+        .runs
+        .iter()
+        .find(|r| r.id == id)
+        .ok_or_else(Refusal::missing)?;
+    let url = format!(
+        "{}/repos/{}/actions/runs/{id}",
+        call.state.api(),
+        call.state.full_name(repo)
+    );
     let shown = call.state.repo_json(repo, Permission::Read);
     let mut body = json!({
         "id": id, "node_id": format!("WFR_{id}"), "head_branch": repo.default_branch,

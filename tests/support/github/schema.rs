@@ -47,12 +47,16 @@ fn relax(components: &mut Value) {
 
 impl Description {
     fn operation(&self, route: &Route) -> Option<&Value> {
-        self.paths.get(route.template)?.get(route.method.to_lowercase())
+        self.paths
+            .get(route.template)?
+            .get(route.method.to_lowercase())
     }
 
     /// Follows a reference to a component.
     fn follow<'a>(&'a self, value: &'a Value) -> &'a Value {
-        let path = value["$ref"].as_str().and_then(|r| r.strip_prefix("#/components"));
+        let path = value["$ref"]
+            .as_str()
+            .and_then(|r| r.strip_prefix("#/components"));
         path.map_or(value, |path| self.components.pointer(path).unwrap())
     }
 
@@ -133,7 +137,10 @@ fn modern(schema: &mut Value) {
                 let both = json!([kind, "null"]);
                 map.insert("type".into(), both);
             }
-            if ["$ref", "allOf", "anyOf", "oneOf"].iter().any(|k| map.contains_key(*k)) {
+            if ["$ref", "allOf", "anyOf", "oneOf"]
+                .iter()
+                .any(|k| map.contains_key(*k))
+            {
                 let inner = std::mem::take(map);
                 map.insert("anyOf".into(), json!([inner, {"type": "null"}]));
             }
@@ -168,7 +175,9 @@ pub fn request(
         .map(|list| list.iter().map(|p| all.follow(p)).collect())
         .unwrap_or_default();
     let path = params.iter().map(|(name, value)| ("path", *name, value));
-    let query = query.iter().map(|(name, value)| ("query", name.as_str(), value));
+    let query = query
+        .iter()
+        .map(|(name, value)| ("query", name.as_str(), value));
     for (place, name, value) in path.chain(query) {
         let found = known.iter().find(|p| p["in"] == place && p["name"] == name);
         let Some(parameter) = found else {
