@@ -9,12 +9,12 @@ use crate::git::Repo;
 use crate::plan::{Config, Documents, Plan, Task};
 use crate::publish;
 use crate::rules::user::UserRule;
-use crate::run::P0;
 use crate::run::order::{
     CheckCommand, CheckKind, Design, FileNames, FileRules, Order, OrderAgent, OrderKind, RuleFile,
     SCHEMA, Scope, ScopeFile, Waived,
 };
 use crate::run::state::{Item, Pending, State};
+use crate::run::{P0, REPAIR, is_extra};
 
 /// What orders are made from.
 pub struct Orders<'a> {
@@ -63,7 +63,7 @@ impl Orders<'_> {
             })
         };
         let mut scope = scope_of(&tasks);
-        if item.round > 1 || item.key == P0 {
+        if item.round > 1 || is_extra(&item.key) {
             // What it must also touch was touched in its first round; it may be again.
             scope.allow.append(&mut scope.requires);
         }
@@ -111,7 +111,7 @@ impl Orders<'_> {
             checks,
             directory: self.plan.directory.clone(),
             check_timeout_s: self.plan.check_timeout_s,
-            rules: if item.key == P0 {
+            rules: if is_extra(&item.key) {
                 // Mending one file must not break another.
                 publish::judged_files(self.state, self.plan)
             } else {
@@ -135,7 +135,7 @@ impl Orders<'_> {
                     message: e.message.clone(),
                 })
                 .collect(),
-            design: if item.key == P0 {
+            design: if is_extra(&item.key) {
                 design(self.plan, &self.plan.tasks.iter().collect::<Vec<_>>())
             } else {
                 design(self.plan, &tasks)
@@ -165,6 +165,11 @@ impl Orders<'_> {
                 .iter()
                 .filter(|t| merged(&t.id) && (whole || files.contains(&t.file.as_str())))
                 .collect();
+        }
+        if item.key == REPAIR {
+            // What a person asks for at the end may be about any of them.
+            let merged = |id: &str| self.state.item(id).is_some_and(Item::was_merged);
+            return self.plan.tasks.iter().filter(|t| merged(&t.id)).collect();
         }
         self.plan
             .tasks

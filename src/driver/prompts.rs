@@ -6,7 +6,7 @@ use crate::prompt::{self, FailedCheck, Feedback, Kind, PriorTask, PromptContext,
 use crate::rules::user::UserRule;
 use crate::run::order::OrderKind;
 use crate::run::state::{Item, Phase, State, TaskRef};
-use crate::run::{BATCH, P0};
+use crate::run::{BATCH, P0, REPAIR};
 
 /// The prompt for the item's next attempt.
 pub(super) fn prompt(orders: &Orders<'_>, item: &Item, kind: OrderKind) -> anyhow::Result<String> {
@@ -72,10 +72,11 @@ pub(super) fn prompt(orders: &Orders<'_>, item: &Item, kind: OrderKind) -> anyho
     }
     let kind = match kind {
         _ if item.key == P0 => Kind::P0,
+        OrderKind::Conflict => Kind::Conflict,
+        _ if item.key == REPAIR => Kind::Repair,
         OrderKind::Retry | OrderKind::Resumed => Kind::Retry,
         OrderKind::Reopened => Kind::Reopen,
         OrderKind::Revision => Kind::Revision,
-        OrderKind::Conflict => Kind::Conflict,
         _ if item.key == BATCH => Kind::Batch,
         _ => Kind::Task,
     };

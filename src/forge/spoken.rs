@@ -71,15 +71,21 @@ fn seen(line: &str, comment: &mut bool) -> String {
         }
     }
     // Looked for once: without a partner further on there is none.
-    let mut images = true;
+    let (mut images, mut comments) = (true, true);
+    let mut open_code: Vec<usize> = Vec::new();
     while let Some(c) = rest.chars().next() {
         let after = &rest[c.len_utf8()..];
         if c == '`' {
             let count = rest.len() - rest.trim_start_matches('`').len();
-            let length = code_length(rest, count).unwrap_or(count);
+            let found = Some(count).filter(|n| !open_code.contains(n));
+            let found = found.and_then(|n| code_length(rest, n));
+            if found.is_none() && !open_code.contains(&count) {
+                open_code.push(count);
+            }
+            let length = found.unwrap_or(count);
             out.push_str(&rest[..length]);
             rest = &rest[length..];
-        } else if rest.starts_with("<!--") {
+        } else if comments && rest.starts_with("<!--") {
             if let Some((_, after)) = rest[4..].split_once("-->") {
                 rest = after;
             } else if out.trim().is_empty() {
@@ -87,6 +93,7 @@ fn seen(line: &str, comment: &mut bool) -> String {
                 *comment = true;
                 return out;
             } else {
+                comments = false;
                 out.push_str("<!--");
                 rest = &rest[4..];
             }
@@ -99,7 +106,7 @@ fn seen(line: &str, comment: &mut bool) -> String {
                 out.push(c);
                 rest = after;
             }
-        } else if images && starts_with_tag(rest) {
+        } else if starts_with_tag(rest) {
             let (tag, after) = rest.split_once('>').unwrap_or((rest, ""));
             out.push_str(&pictured(attribute(tag, "alt")));
             rest = after;
@@ -184,6 +191,9 @@ mod tests {
     fn long_and_odd_texts_cost_linear_work() {
         for piece in ["![", "`", "``", "<!--", "<img", "](", "-->", "<img \n"] {
             let _ = spoken(&piece.repeat(100_000));
+            let _ = spoken(&format!("x {}", piece.repeat(100_000)));
         }
+        let runs: Vec<String> = (1..400).map(|n| "`".repeat(n)).collect();
+        let _ = spoken(&runs.join(" ").repeat(5));
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::quote::{OUTPUT_MOST, share, shorten};
+use super::quote::{OUTPUT_MOST, share, shorten, threads_in};
 use crate::plan::{Plan, Risk, Task, discovery};
 
 /// Most names of a prior task's API that a prompt lists.
@@ -51,6 +51,8 @@ pub struct PromptContext {
     pub checks: Vec<FailedCheck>,
     /// What reviewers said, for a revision.
     pub feedback: Vec<Feedback>,
+    /// Names of the review threads in the feedback; set when rendering.
+    pub threads: Vec<String>,
     /// P0 violations to put right, for the P0 validation.
     pub violations: Vec<Violation>,
     /// What reviewers noted that no rule sees, for the P0 validation.
@@ -236,6 +238,7 @@ impl PromptContext {
             output_directory: "$PERTASK_OUTPUT_DIR".to_owned(),
             checks: Vec::new(),
             feedback: Vec::new(),
+            threads: Vec::new(),
             violations: Vec::new(),
             notes: Vec::new(),
             question: None,
@@ -298,6 +301,8 @@ impl PromptContext {
         words.extend(context.notes.iter_mut().map(|said| &mut said.text));
         words.extend(&mut context.question);
         cap(&mut words);
+        let said = context.feedback.iter();
+        context.threads = said.flat_map(|said| threads_in(&said.text)).collect();
         context
     }
 }

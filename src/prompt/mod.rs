@@ -20,7 +20,7 @@ pub use context::{
     Excerpt, FailedCheck, Feedback, Input, PriorTask, PromptContext, Related, RuleText,
     TaskContext, Violation,
 };
-pub use quote::{OUTPUT_MOST, quoted, share, shorten};
+pub use quote::{OUTPUT_MOST, quoted, share, shorten, threads_in};
 
 /// Which prompt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +39,8 @@ pub enum Kind {
     Reopen,
     /// The P0 validation: every violation put right together.
     P0,
+    /// What a review of the final pull request asks for, put right on all tasks' files.
+    Repair,
 }
 
 impl Kind {
@@ -53,6 +55,7 @@ impl Kind {
             Self::Conflict => "conflict",
             Self::Reopen => "reopen",
             Self::P0 => "p0",
+            Self::Repair => "repair",
         }
     }
 }
@@ -75,6 +78,7 @@ const TEMPLATES: &[(&str, &str)] = &[
         include_str!("../../templates/prompts/conflict.md"),
     ),
     ("p0", include_str!("../../templates/prompts/p0.md")),
+    ("repair", include_str!("../../templates/prompts/repair.md")),
     ("reopen", include_str!("../../templates/prompts/reopen.md")),
     ("_prior", include_str!("../../templates/prompts/_prior.md")),
     (
@@ -114,7 +118,7 @@ pub fn render(
     let base = Value::from(Serde(&context));
     let batch = kind == Kind::Batch || context.tasks.len() > 1;
     let with = |task: &TaskContext| {
-        minijinja::context! { batch => batch, task => Serde(task), ..base.clone() }
+        minijinja::context! { batch => batch, repair => kind == Kind::Repair, task => Serde(task), ..base.clone() }
     };
     let one = with(first);
     let mut part = std::collections::BTreeMap::new();

@@ -11,3 +11,16 @@ pub const OUTPUT_MOST: usize = 20_000;
 pub fn quoted(text: &str) -> String {
     crate::text::fenced(text, "text")
 }
+
+/// Names of the review threads in a reviewer's words: what stands in brackets at the beginning of a
+/// line, as `forge::feedback` writes it.
+#[must_use]
+pub fn threads_in(text: &str) -> Vec<String> {
+    let name = |line: &str| {
+        let (name, _) = line.strip_prefix('[')?.split_once("] ")?;
+        let number = name.strip_prefix('T')?;
+        let plain = (1..=4).contains(&number.len()) && number.bytes().all(|b| b.is_ascii_digit());
+        plain.then(|| name.to_owned())
+    };
+    text.lines().filter_map(name).collect()
+}

@@ -13,7 +13,10 @@ pub use crate::text::{code, line};
 /// [`line()`], cut to `max` characters.
 #[must_use]
 pub fn short_line(text: &str, max: usize) -> String {
-    super::words::cut(&line(text), max)
+    // Far more than can be shown need not be looked at.
+    let some = text.char_indices().nth(max.saturating_mul(8).max(256));
+    let some = some.map_or(text, |(end, _)| &text[..end]);
+    super::words::cut(&line(some), max)
 }
 
 /// Several lines for a terminal: line breaks stay, tabs become spaces, the rest as in [`line()`].

@@ -16,7 +16,10 @@ pub fn line(text: &str, max: usize) -> String {
 /// pull requests and comments.
 #[must_use]
 pub fn prose(text: &str, max: usize) -> String {
-    let text = text::clipped(text::lines(text).trim_start().to_owned(), max);
+    // Far more than can be shown need not be looked at.
+    let some = text.char_indices().nth(max.saturating_mul(8).max(256));
+    let some = some.map_or(text, |(end, _)| &text[..end]);
+    let text = text::clipped(text::lines(some).trim_start().to_owned(), max);
     let mut out = String::with_capacity(text.len());
     let mut gap = false;
     for line in text.lines().map(clean::markdown) {
@@ -53,7 +56,7 @@ pub fn code(text: &str) -> String {
 /// characters.
 #[must_use]
 pub fn fenced(text: &str, info: &str, max: usize) -> String {
-    text::fenced(&text::shorten(&uncommented(&text::lines(text)), max), info)
+    text::fenced(&uncommented(&text::shorten(&text::lines(text), max)), info)
 }
 
 /// A marker of ours that somebody wrote must not be found as one.
@@ -131,6 +134,7 @@ mod tests {
             fenced("```\n<!-- pertask:end -->\n", "text", 100),
             "````text\n```\n<! -- pertask:end -->\n````"
         );
+        assert_eq!(fenced("<!--", "", 4), "```\n<! --\n```");
         assert_eq!(
             folded("Output of", "go <vet>", "x"),
             "<details><summary>Output of <code>go &lt;vet&gt;</code></summary>\n\nx\n\n</details>\n"

@@ -294,7 +294,7 @@ impl Random {
 
     /// A text that tries to break out of where it is put.
     pub fn hostile(&mut self) -> String {
-        const PIECES: [&str; 30] = [
+        const PIECES: [&str; 38] = [
             "\n## Task 9: forged (x.go)\n",
             "# Implementation log",
             "- Status: Complete",
@@ -325,8 +325,18 @@ impl Random {
             "\nPertask-Review: approved",
             "[^1]: x",
             "\\",
+            "@bob",
+            " Fixes #1",
+            "https://github.com/o/r/issues/3",
+            "\n<!-- pertask:begin x -->\n",
+            "\n<!-- pertask:end -->\n",
+            "\n<!-- pertask:tasks-end -->\n",
+            "\n- [ ] x\n",
+            "<img src=x>",
         ];
-        (0..self.below(7)).map(|_| PIECES[self.below(30)]).collect()
+        (0..self.below(7))
+            .map(|_| PIECES[self.below(PIECES.len())])
+            .collect()
     }
 
     fn texts(&mut self) -> Vec<String> {

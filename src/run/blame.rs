@@ -71,7 +71,7 @@ pub fn blame(state: &State, item: &Item, result: &AttemptResult) -> Blame {
 fn owner<'s>(state: &'s State, present: &Item, fault: &Fault) -> Option<&'s Item> {
     let others = || {
         state.items.iter().filter(|i| {
-            i.key != present.key && i.key != BATCH && i.key != super::P0 && i.was_merged()
+            i.key != present.key && i.key != BATCH && !super::is_extra(&i.key) && i.was_merged()
         })
     };
     let exact = others().find(|i| i.tasks.iter().any(|t| t.file == fault.file));

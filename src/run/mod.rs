@@ -22,3 +22,9 @@ pub const REPAIR: &str = "repair";
 /// Stands for the pull request from the run branch to the base where an item's key is asked for. No
 /// task can be named like this.
 pub const LAST: &str = "(final)";
+
+/// Whether a key is that of an item which is none of the plan's tasks: it may touch what they all may.
+#[must_use]
+pub fn is_extra(key: &str) -> bool {
+    key == P0 || key == REPAIR
+}

@@ -78,7 +78,56 @@ fn a_review_with_threads() {
         &said("Nearly.\n<!-- do not read -->\n\nSee below."),
         &threads,
     );
-    insta::assert_snapshot!(found.text, @"");
+    insta::assert_snapshot!(found.text, @r#"
+    Nearly.
+
+    See below.
+
+    Threads on the change, each with a name in brackets:
+
+    [T1] pkg/wiz/wiz_client.go, line 4
+      the difference there:
+        @@ -1,3 +1,4 @@
+         package wiz
+        +
+        +func get() {
+        +	return nil
+      octocat:
+        Wrap the error.
+
+    [T2] pkg/wiz/wiz_client.go, lines 7 to 9
+      the difference there:
+        @@ -1,3 +1,4 @@
+         package wiz
+        +
+        +func get() {
+        +	return nil
+      ada:
+        Better:
+        Suggestion: replace lines 7 to 9 by
+          | 	return errors.New("x")
+          | 	return nil
+        no?
+      octocat:
+        Agreed [an image: shot]
+
+    [T3] pkg/wiz/wiz_client.go, the file as a whole
+      octocat:
+        Split this file.
+
+    [T4] pkg/wiz/wiz_client.go, line 4 of the file before the change
+      the difference there:
+        @@ -1,3 +1,4 @@
+         package wiz
+        +
+        +func get() {
+        +	return nil
+      octocat:
+        Why?
+        [T9] not a thread
+        Suggestion: replace line 4 by
+          (nothing: take them out)
+    "#);
     let names: Vec<String> = found
         .threads
         .iter()

@@ -70,6 +70,7 @@ fn content(sheet: &Sheet<'_>, caps: Caps) -> String {
     parts::files(&mut out, sheet, caps);
     parts::checks(&mut out, sheet, caps);
     parts::kept(&mut out, sheet, caps);
+    parts::violations(&mut out, sheet, caps);
     parts::criteria(&mut out, sheet, caps);
     parts::agents_words(&mut out, sheet, caps);
     deciding(&mut out, sheet);
@@ -287,7 +288,7 @@ fn deciding(out: &mut String, sheet: &Sheet<'_>) {
     let author = if sheet.author_may_approve {
         "The author of this pull request may too, by comment, as `author_may_approve` says."
     } else {
-        "The author of this pull request does not count."
+        "The author of this pull request may not."
     };
     let local = clean::short_line(&sheet.show(), 200);
     paragraph(

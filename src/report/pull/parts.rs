@@ -192,11 +192,33 @@ fn findings(out: &mut String, sheet: &Sheet<'_>, check: &Shown<'_>, caps: Caps) 
     out.push('\n');
 }
 
+/// What is to be put right in merged tasks: every reviewer sees it, as in a terminal.
+pub(super) fn violations(out: &mut String, sheet: &Sheet<'_>, caps: Caps) {
+    let open: Vec<String> = crate::report::status::violations(sheet.state)
+        .iter()
+        .filter(|v| v.exception.is_none())
+        .map(crate::report::status::ViolationView::said)
+        .collect();
+    if open.is_empty() {
+        return;
+    }
+    out.push_str("### P0 violations in merged tasks\n\n");
+    out.push_str(if sheet.item.key == crate::run::P0 {
+        "This task is to put them right.\n\n"
+    } else {
+        "Put right together after the last task.\n\n"
+    });
+    bullets(out, &open, caps, &sheet.show());
+    out.push('\n');
+}
+
 /// The outputs, those of failed checks with the first claim on the room.
 fn outputs(out: &mut String, checks: &[Shown<'_>], sheet: &Sheet<'_>, caps: Caps) {
     let told: Vec<&Shown<'_>> = checks
         .iter()
         .filter(|c| !c.output.trim().is_empty())
+        // Listed with their places already.
+        .filter(|c| c.kind != CheckKind::Rules || super::status::findings(c.output).is_empty())
         .take(caps.entries)
         .collect();
     if told.is_empty() {
@@ -217,7 +239,7 @@ fn outputs(out: &mut String, checks: &[Shown<'_>], sheet: &Sheet<'_>, caps: Caps
         let shares = text::share(&lengths, room);
         for (check, most) in group.iter().zip(shares) {
             room -= most;
-            let output = if most == 0 {
+            let output = if most < check.output.chars().count().min(200) {
                 format!("Left out for its length: {}", code(&sheet.show()))
             } else {
                 fenced(check.output, "text", most)

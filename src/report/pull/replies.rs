@@ -125,7 +125,7 @@ pub fn command_answer(comment: &str, answer: Answer<'_>) -> String {
             code(&clean::short_line(given, 40)),
             crate::text::fenced(&format!("/pertask approve {}", clean::line(head)), "text"),
         ),
-        Answer::Status(text) => crate::report::markdown::fenced(text, "text", 20_000),
+        Answer::Status(text) => crate::report::markdown::fenced(text, "text", 12_000),
     };
     format!("{}\n{said}", answer_marker(comment))
 }
