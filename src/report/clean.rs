@@ -145,6 +145,34 @@ pub fn refers(word: &str) -> bool {
     })
 }
 
+/// One line for a commit message, where nothing can be made code: a space breaks what GitHub would
+/// take for a mention or a reference, so that no agent closes an issue with a commit of ours.
+#[must_use]
+pub fn quiet(text: &str) -> String {
+    let text = line(text);
+    let mut out = String::with_capacity(text.len());
+    for (i, word) in text.split(' ').enumerate() {
+        if i > 0 {
+            out.push(' ');
+        }
+        let loud = refers(word);
+        let mut before = ['\0'; 2];
+        for c in word.chars() {
+            let after_gh = before == ['g', 'h'] && c == '-';
+            let address = (before[1], c) == (':', '/') || (before, c) == (['w', 'w'], '.');
+            if loud && address {
+                out.push(' ');
+            }
+            out.push(c);
+            if loud && (matches!(c, '@' | '#') || after_gh) {
+                out.push(' ');
+            }
+            before = [before[1], c.to_ascii_lowercase()];
+        }
+    }
+    out
+}
+
 /// Escapes what means something within a line.
 fn plain(out: &mut String, text: &str, before: &mut Option<char>) {
     let mut chars = text.chars().peekable();
@@ -256,6 +284,20 @@ mod tests {
         );
         assert_eq!(markdown("a @ b # c"), "a @ b # c");
         assert_eq!(path("www.x/y"), "`www.x/y`");
+    }
+
+    #[test]
+    fn a_commit_message_closes_nothing() {
+        assert_eq!(
+            quiet("Fixes #1, GH-2, o/r#3\nand https://x/y for @bob"),
+            "Fixes # 1, GH- 2, o/r# 3 and https: //x/y for @ bob"
+        );
+        assert_eq!(quiet("a @ b # c: /d gh-x"), "a @ b # c: /d gh-x");
+        let mut random = crate::report::sample::Random::new(8);
+        for _ in 0..2000 {
+            let said = quiet(&format!("{}www.x{}", random.hostile(), random.hostile()));
+            assert!(!said.split(' ').any(refers), "{said}");
+        }
     }
 
     /// Whatever goes in, a renderer shows one paragraph with text and code in it, and that text is

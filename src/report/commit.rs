@@ -4,7 +4,7 @@
 //! others wrote cannot add a trailer: it stands on single lines in paragraphs before that one, and
 //! no line of it starts with what git takes for a comment or the end of a message.
 
-use super::clean::{line, short_line};
+use super::clean::{line, quiet, short_line};
 use super::facts::{self, Build};
 use super::words;
 use crate::run::order::OrderKind;
@@ -130,7 +130,7 @@ pub fn kept_message(state: &State, item: &Item, attempt: &Attempt) -> String {
     );
     let mut trailers = Trailers::of(state, item);
     trailers.attempt(attempt);
-    let reasons: Vec<_> = attempt.reasons.iter().take(10).cloned().collect();
+    let reasons: Vec<_> = attempt.reasons.iter().take(10).map(|r| quiet(r)).collect();
     compose(&subject(state, item, &said), &reasons, &trailers)
 }
 
@@ -205,7 +205,7 @@ impl Trailers {
 
     fn attempt(&mut self, attempt: &Attempt) {
         self.add("Pertask-Attempt", &attempt.number.to_string());
-        self.add("Pertask-Agent", &facts::agent(attempt));
+        self.add("Pertask-Agent", &quiet(&facts::agent(attempt)));
         self.add("Pertask-Prompt", &attempt.prompt_sha256);
         self.add("Pertask-Build", Build::of(attempt).word());
     }
