@@ -42,12 +42,12 @@ fn the_base_is_merged_in_before_the_last_pull_request_and_the_gate_looks_again()
     let moved = hub
         .github
         .person("olive")
-        .push(REPO, "main", &[("other.txt", Some("other\n"))], "Meanwhile")
+        .push(REPO, "main", &[("other.txt", "other\n")], "Meanwhile")
         .unwrap();
     let out = hub.approve(1).code(0);
     insta::assert_snapshot!(out.text(), @"");
     let last = hub.github.pull(REPO, 2);
-    assert_eq!((last.head.as_str(), last.base.as_str()), ("pertask/wiz/main", "main"));
+    assert_eq!((last.head_ref.as_str(), last.base_ref.as_str()), ("pertask/wiz/main", "main"));
     assert!(hub.github.file(REPO, "pertask/wiz/main", "other.txt").is_some());
     let merged = hub.github.git(REPO, ["merge-base", &moved, "pertask/wiz/main"]);
     assert_eq!(merged.trim(), moved);
@@ -59,7 +59,7 @@ fn a_base_that_conflicts_waits_with_the_commands_and_goes_on_once_it_is_merged_b
     hub.run(&["start", "wiz"]).code(0);
     hub.github
         .person("olive")
-        .push(REPO, "main", &[("one.txt", Some("theirs\n"))], "Meanwhile")
+        .push(REPO, "main", &[("one.txt", "theirs\n")], "Meanwhile")
         .unwrap();
     let out = hub.approve(1).code(1);
     insta::assert_snapshot!(out.text(), @"");
@@ -83,7 +83,7 @@ fn a_base_with_workflow_files_that_may_not_be_pushed_waits_with_the_command() {
         .push(
             REPO,
             "main",
-            &[(".github/workflows/ci.yml", Some("on: push\n"))],
+            &[(".github/workflows/ci.yml", "on: push\n")],
             "Add CI",
         )
         .unwrap();
@@ -104,7 +104,7 @@ fn changes_requested_on_the_last_pull_request_become_a_repair_task() {
     let out = hub.run(&["continue", "wiz"]).code(0);
     insta::assert_snapshot!(out.text(), @"");
     let repair = hub.github.pull(REPO, 3);
-    assert_eq!(repair.base, "pertask/wiz/main");
+    assert_eq!(repair.base_ref, "pertask/wiz/main");
     assert_eq!(hub.states(), ["merged", "review"]);
     hub.approve(3).code(0);
     assert_eq!(hub.states(), ["merged", "merged"]);
@@ -115,7 +115,7 @@ fn changes_requested_on_the_last_pull_request_become_a_repair_task() {
     // Nothing is left to be done, and nothing is written.
     hub.github.clear_log();
     hub.run(&["continue", "wiz"]).code(0);
-    assert_eq!(hub.github.count().changes, 0, "{:?}", hub.github.log());
+    assert_eq!(hub.github.count().changing, 0, "{:?}", hub.github.log());
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn a_clone_that_is_lost_is_replaced_by_another_and_nothing_is_repeated() {
     let out = hub.run_in(&other, &["continue"]).code(0);
     insta::assert_snapshot!(out.text(), @"");
     assert_eq!(hub.refs(), before);
-    assert_eq!(hub.github.count().changes, 0, "{:?}", hub.github.log());
+    assert_eq!(hub.github.count().changing, 0, "{:?}", hub.github.log());
     hub.github.person("olive").approve(REPO, 1, "").unwrap();
     hub.run_in(&other, &["continue"]).code(0);
     assert_eq!(hub.github.pulls(REPO).len(), 2);
@@ -213,13 +213,13 @@ fn what_keeps_a_run_from_beginning_is_said_and_nothing_is_changed() {
         h.sandbox.git(["remote", "set-url", "origin", &url]);
     });
     attempt("a plan that is not pushed", &|h| {
-        h.github
-            .person("olive")
-            .push(REPO, "main", &[(".pertask/wiz/plan.toml", None)], "Drop it")
-            .unwrap();
-    });
-    attempt("fewer reviews than the base asks for", &|h| {
-        h.sandbox.set("PERTASK_CHECKPOINT", "none");
+        h.sandbox.write(".pertask/new/plan.toml", ONE);
+        h.sandbox.git(["mv", ".pertask/wiz", ".pertask/old"]);
+        h.sandbox.commit("Move it");
+        let url = h.github.clone_url_as(REPO, &h.token);
+        h.sandbox.git(["push", "--quiet", &url, "HEAD:refs/heads/main"]);
+        h.sandbox.git(["mv", ".pertask/old", ".pertask/wiz"]);
+        h.sandbox.commit("Move it back");
     });
     insta::assert_snapshot!(said, @"");
 }

@@ -130,6 +130,11 @@ fn one(task: &TaskDraft, context: &Context<'_>, out: &mut Diagnostics) {
             Diagnostic::error(&id.at, "a task cannot be called `p0`")
                 .help("that name stands for the P0 validation after the last task"),
         );
+    } else if id.value == "repair" {
+        out.push(
+            Diagnostic::error(&id.at, "a task cannot be called `repair`")
+                .help("that name stands for what a review of the final pull request asks for"),
+        );
     } else if !valid_name(&id.value) {
         out.push(
             Diagnostic::error(&id.at, format!("`{}` cannot be the id of a task", id.value))

@@ -86,7 +86,7 @@ fn content(sheet: &Sheet<'_>, caps: Caps) -> String {
 }
 
 fn purpose(sheet: &Sheet<'_>) -> String {
-    if sheet.item.key == super::REPAIR {
+    if sheet.item.key == crate::run::REPAIR {
         "Puts right what the review of the final pull request asks for.".to_owned()
     } else {
         sheet.plan.purpose_of(&sheet.item.key)

@@ -185,7 +185,7 @@ impl Page<'_> {
                     None => String::new(),
                 };
                 let purpose = match item.tasks.as_slice() {
-                    _ if item.key == super::REPAIR => String::new(),
+                    _ if item.key == crate::run::REPAIR => String::new(),
                     _ => self.plan.purpose_of(&task.id),
                 };
                 let files = item.latest_work().map(|a| facts::files(item, a));

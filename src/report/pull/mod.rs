@@ -26,7 +26,7 @@ use super::words;
 use crate::plan::Plan;
 use crate::run::order::AttemptResult;
 use crate::run::state::{Attempt, Item, Phase, State};
-use crate::run::{BATCH, P0};
+use crate::run::{BATCH, P0, REPAIR};
 
 pub use body::{body, body_within, fitted};
 pub use last::{last_body, last_fitted, last_title};
@@ -38,9 +38,6 @@ pub use replies::{
 };
 pub use status::{Annotation, CheckState, Level, StatusLine, annotations, status};
 pub use tasks::{tasks_block, updated_tasks};
-
-/// Key of the item that puts right what a review of the final pull request asks for.
-const REPAIR: &str = "repair";
 
 /// Most bytes of a text of ours. GitHub refuses bodies above 65,536 characters.
 pub const MOST: usize = 60_000;
@@ -121,7 +118,7 @@ pub fn is_draft(item: &Item) -> bool {
 
 /// Whether the item is none of the plan's tasks, but made when these were done.
 fn is_extra(item: &Item) -> bool {
-    item.key == P0 || item.key == REPAIR
+    crate::run::is_extra(&item.key)
 }
 
 /// Number of the plan's tasks.
