@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::settings::Known;
 use super::{Finding, Level, head, workflows};
 use crate::forge::github::{
-    ApiError, Client, Patience, Place, PlaceError, Source, Token, Transport, segment,
+    ApiError, Client, Patience, Place, PlaceError, Source, Token, Transport, environment, segment,
 };
 use crate::git::Repo;
 use crate::plan::Documents as _;
@@ -100,6 +100,17 @@ fn of_git(repo: &Repo, place: &Place, token: &Token) -> Finding {
     }
 }
 
+/// Git goes through a proxy that the environment names; requests to the API do not.
+fn proxy(place: &Place) -> Option<Finding> {
+    let names = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+    let set = names.iter().find(|name| environment(name).is_some())?;
+    let text = format!(
+        "{set} is set, but {} is asked without a proxy; if only the proxy can reach it, GitHub cannot be used",
+        place.api
+    );
+    (!place.api.starts_with("http://")).then(|| finding("github.proxy", Level::Warn, &text))
+}
+
 /// Asks the API; the repository's default branch, if it answers.
 fn api(place: &Place, token: Token, known: &Known, out: &mut Vec<Finding>) -> Option<String> {
     // A person waits: a limit is said, not waited for.
@@ -107,6 +118,7 @@ fn api(place: &Place, token: Token, known: &Known, out: &mut Vec<Finding>) -> Op
         longest: Duration::from_secs(3),
         ..Patience::default()
     };
+    out.extend(proxy(place));
     let answer = Client::new(place, token, patience)
         .and_then(|mut client| Ok((client.get(&place.repository())?, client)));
     let (answer, mut client) = match answer {
@@ -280,7 +292,8 @@ fn workflows_of(repo: &Repo, base: &str, out: &mut Vec<Finding>) {
             Ok(Some(running)) => out.push(facts::workflow(&path, &running)),
             Ok(None) => {}
             Err(error) => {
-                let first = error.lines().next().unwrap_or_default().to_owned();
+                let first = error.lines().next().unwrap_or_default();
+                let first = first.trim_start_matches("error: ");
                 let text = format!("{path} is not understood: {first}");
                 out.push(finding("github.workflow", Level::Warn, &text));
             }

@@ -18,7 +18,8 @@ const NO_PLANS: [&str; 3] = ["templates", "prompts", "rules"];
 #[derive(Debug, Default)]
 pub(super) struct Known {
     pub(super) config: Config,
-    /// Agents that a run would start: the configured one and those that tasks name.
+    /// Agents that a run would start: the configured one and those that tasks name. None where the
+    /// settings cannot be read.
     pub(super) agents: BTreeSet<String>,
 }
 
@@ -26,9 +27,12 @@ pub(super) struct Known {
 pub(super) fn look(repo: Option<&Repo>, out: &mut Vec<Finding>) -> Known {
     let mut known = Known::default();
     let commit = repo.and_then(head);
+    let mut readable = true;
     if let (Some(repo), Some(commit)) = (repo, commit) {
         let docs = AtCommit::new(repo, &commit);
-        out.push(settings(&docs, &mut known.config));
+        let finding = settings(&docs, &mut known.config);
+        readable = finding.level == Level::Ok;
+        out.push(finding);
         let team = orders::rule_files(&docs).and_then(|files| orders::parse_rules(&files));
         let team = team.unwrap_or_else(|error| {
             let text = clean::line(&format!("{error:#}"));
@@ -40,7 +44,9 @@ pub(super) fn look(repo: Option<&Repo>, out: &mut Vec<Finding>) -> Known {
         }
         out.extend(uncommitted(repo));
     }
-    known.agents.insert(known.config.agent.clone());
+    if readable {
+        known.agents.insert(known.config.agent.clone());
+    }
     known
 }
 
@@ -49,7 +55,7 @@ fn settings(docs: &AtCommit<'_>, config: &mut Config) -> Finding {
     match config::load(docs) {
         Err(problems) => finding(
             Level::Bad,
-            format!("{} cannot be used: {}", config::PATH, first(&problems)),
+            format!("the settings cannot be used: {}", first(&problems)),
         ),
         Ok(found) => {
             *config = found;

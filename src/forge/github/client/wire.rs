@@ -228,7 +228,9 @@ fn chain(error: &octocrab::Error) -> String {
         let text = cause.to_string();
         next = cause.source();
         // Outer layers repeat the inner ones, and name only themselves.
-        let hollow = text.starts_with("Service Error") || text.starts_with("Hyper Error");
+        let hollow = ["Service Error", "Hyper Error", "client error ("]
+            .iter()
+            .any(|outer| text.starts_with(outer));
         if !hollow && !said.iter().any(|s| s.contains(&text)) {
             said.push(text);
         }
