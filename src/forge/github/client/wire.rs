@@ -91,6 +91,7 @@ impl Reply {
     pub(super) fn failed(&self) -> bool {
         self.status >= 500
             || self.status == 408
+            || self.is_cut()
             || (self.status == 200
                 && self.errors().iter().any(|e| {
                     e["message"].as_str().is_some_and(|m| {
@@ -99,8 +100,19 @@ impl Reply {
                 }))
     }
 
+    /// Whether it should be JSON and is not: it was cut off, or garbled on the way.
+    fn is_cut(&self) -> bool {
+        let json = self
+            .header("content-type")
+            .is_some_and(|t| t.contains("json"));
+        json && self.status < 300 && self.body.is_none() && !self.text.trim().is_empty()
+    }
+
     /// What the failure was.
     pub(super) fn failure(&self) -> String {
+        if self.is_cut() {
+            return format!("status {}, and an answer that is cut off", self.status);
+        }
         match self.message() {
             "" => format!("status {}", self.status),
             message => format!("status {}, {message}", self.status),
