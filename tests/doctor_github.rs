@@ -49,6 +49,13 @@ impl Site {
 fn all_is_well() {
     let site = Site::new();
     assert_snapshot!(site.doctor(0), @"
+    ok    the remote origin is octo/app on 127.0.0.1
+    ok    the token is that of GITHUB_TOKEN; git pushes with it too
+    ok    [GITHUB]/api/v3 answers
+    ok    pull requests are opened by @ada, whose own reviews do not count: somebody else has to decide
+    ok    the token's account may push (write)
+    ok    tasks are merged by squash, which the repository allows
+    ok    no rule stands in the way of branches pertask/*
     ");
     assert_eq!(site.github.count().changing, 0);
 }
@@ -67,9 +74,17 @@ fn tokens_that_do_not_do() {
     s.set("GITHUB_TOKEN", &stranger.token);
     let stranger = Site { s, ..stranger };
     assert_snapshot!(stranger.doctor(1), @"
+    ok    the remote origin is octo/app on 127.0.0.1
+    ok    the token is that of GITHUB_TOKEN; git pushes with it too
+    bad   127.0.0.1 has no repository octo/app, or the token may not see it
+    → give the token access to it, or correct the remote: git remote set-url origin [GITHUB]/OWNER/NAME.git
     ");
     stranger.github.expire(&stranger.token);
     assert_snapshot!(stranger.doctor(1), @"
+    ok    the remote origin is octo/app on 127.0.0.1
+    ok    the token is that of GITHUB_TOKEN; git pushes with it too
+    bad   127.0.0.1 does not know the token of GITHUB_TOKEN (Bad credentials); it may have expired or been revoked
+    → make a new one at [GITHUB]/settings/tokens and set GITHUB_TOKEN to it, or unset GITHUB_TOKEN
     ");
 }
 
@@ -79,6 +94,17 @@ fn a_repository_that_moved_or_is_archived() {
     site.github.rename(REPO, "octo/application");
     site.github.archive("octo/application");
     assert_snapshot!(site.doctor(1), @"
+    ok    the remote origin is octo/app on 127.0.0.1
+    ok    the token is that of GITHUB_TOKEN; git pushes with it too
+    ok    [GITHUB]/api/v3 answers
+    ok    pull requests are opened by @ada, whose own reviews do not count: somebody else has to decide
+    warn  octo/app is called octo/application now
+    → git remote set-url origin [GITHUB]/octo/application.git
+    bad   octo/application is archived: nothing can be changed there
+    → unarchive it: [GITHUB]/octo/application/settings
+    ok    the token's account may push (write)
+    ok    tasks are merged by squash, which the repository allows
+    ok    no rule stands in the way of branches pertask/*
     ");
 }
 
@@ -93,18 +119,33 @@ fn rules_and_settings_that_stand_in_the_way() {
     };
     site.github.protect(REPO, "pertask/*", rules);
     site.github.change(REPO, |r| r.allow_squash = false);
-    assert_snapshot!(site.doctor(1), @"
-    ");
+    assert_snapshot!(site.doctor(1), @r#"
+    ok    the remote origin is octo/app on 127.0.0.1
+    ok    the token is that of GITHUB_TOKEN; git pushes with it too
+    ok    [GITHUB]/api/v3 answers
+    ok    pull requests are opened by @ada, whose own reviews do not count: somebody else has to decide
+    ok    the token's account may push (write)
+    bad   tasks are to be merged by squash, which the repository does not allow
+    → tick "Allow squash merging" at [GITHUB]/octo/app/settings, or set another `merge` in .pertask/config.toml
+    bad   branches like pertask/run/1-task may only be changed by pull requests, so tasks cannot be pushed (rule pull_request of octo/app)
+    → exclude refs/heads/pertask/**/* at [GITHUB]/octo/app/rules/1
+    bad   branches like pertask/run/1-task take only commits whose checks have passed, so tasks cannot be pushed (rule required_status_checks of octo/app)
+    → exclude refs/heads/pertask/**/* at [GITHUB]/octo/app/rules/1
+    warn  branches like pertask/run/main lose their approvals when the branch below moves; the same people are asked again (rule pull_request of octo/app)
+    → exclude refs/heads/pertask/**/* at [GITHUB]/octo/app/rules/1
+    bad   branches like pertask/run/main take only commits whose checks have passed, so tasks cannot be pushed (rule required_status_checks of octo/app)
+    → exclude refs/heads/pertask/**/* at [GITHUB]/octo/app/rules/1
+    "#);
 }
 
 #[test]
 fn a_server_that_fails_is_said() {
     let site = Site::new();
-    for _ in 0..4 {
-        let fault = FaultKind::Status(When::Before, 502);
-        site.github
-            .fault(Fault::next("GET /repos/{owner}/{repo}", fault));
-    }
+    let fault = |nth| {
+        let kind = FaultKind::Status(When::Before, 502);
+        Fault::nth("GET /repos/{owner}/{repo}", nth, kind)
+    };
+    site.github.faults((1..=2).map(fault));
     let text = site.doctor(0);
     assert!(
         text.contains("cannot be asked, so the rest was not looked at"),

@@ -166,7 +166,7 @@ fn unreachable(place: &Place, error: &ApiError) -> Finding {
                 place.slug()
             );
             finding("github.repository", Level::Bad, &text)
-                .mend(format!("give the token access to it, or correct the remote: git remote set-url {} https://{}/OWNER/NAME.git", place.remote, place.host()))
+                .mend(format!("give the token access to it, or correct the remote: git remote set-url {} {}/OWNER/NAME.git", place.remote, place.web))
         }
         _ => split("github.api", Level::Bad, &message),
     }

@@ -12,7 +12,11 @@ use crate::plan::MergeMethod;
 /// The repository itself: `GET /repos/{owner}/{repo}`.
 pub(super) fn repository(place: &Place, body: &Value, merge: MergeMethod) -> Vec<Finding> {
     let mut out = Vec::new();
-    let settings = format!("{}/{}/settings", place.web, place.slug());
+    let asked = place.slug();
+    // Renamed, its settings are at its new name.
+    let full = body["full_name"].as_str().filter(|name| !name.is_empty());
+    let name = full.unwrap_or(&asked);
+    let settings = format!("{}/{name}/settings", place.web);
     let mut add = |check, level, text: &str, mend: Option<String>| {
         let found = finding(check, level, text);
         out.push(match mend {
@@ -20,8 +24,7 @@ pub(super) fn repository(place: &Place, body: &Value, merge: MergeMethod) -> Vec
             None => found,
         });
     };
-    let name = body["full_name"].as_str().unwrap_or_default();
-    if !name.is_empty() && !name.eq_ignore_ascii_case(&place.slug()) {
+    if !name.eq_ignore_ascii_case(&asked) {
         let address = match place.transport {
             Transport::Ssh => format!("git@{}:{name}.git", place.host()),
             Transport::Http | Transport::Folder => format!("{}/{name}.git", place.web),
@@ -29,16 +32,16 @@ pub(super) fn repository(place: &Place, body: &Value, merge: MergeMethod) -> Vec
         add(
             "github.repository",
             Level::Warn,
-            &format!("{} is called {name} now", place.slug()),
+            &format!("{asked} is called {name} now"),
             Some(format!("git remote set-url {} {address}", place.remote)),
         );
     }
     if body["archived"] == true {
-        let text = format!("{} is archived: nothing can be changed there", place.slug());
+        let text = format!("{name} is archived: nothing can be changed there");
         let mend = format!("unarchive it: {settings}");
         add("github.repository", Level::Bad, &text, Some(mend));
     } else if body["disabled"] == true {
-        let text = format!("{} is disabled by GitHub", place.slug());
+        let text = format!("{name} is disabled by GitHub");
         add("github.repository", Level::Bad, &text, None);
     }
     let permissions = &body["permissions"];
@@ -52,10 +55,7 @@ pub(super) fn repository(place: &Place, body: &Value, merge: MergeMethod) -> Vec
         (Some(false), role) => add(
             "github.permission",
             Level::Bad,
-            &format!(
-                "the token's account may not push to {} ({role})",
-                place.slug()
-            ),
+            &format!("the token's account may not push to {name} ({role})"),
             Some(format!(
                 "ask an administrator for the role Write: {settings}/access"
             )),

@@ -47,9 +47,9 @@ fn what_is_wrong_with_a_repository() {
         said(&repository(&https(), &body, MergeMethod::Rebase)),
         [
             "warn o/r is called New/Name now → git remote set-url origin https://github.com/New/Name.git",
-            "bad o/r is archived: nothing can be changed there → unarchive it: https://github.com/o/r/settings",
-            "bad the token's account may not push to o/r (triage) → ask an administrator for the role Write: https://github.com/o/r/settings/access",
-            "bad tasks are to be merged by rebase, which the repository does not allow → tick \"Allow rebase merging\" at https://github.com/o/r/settings, or set another `merge` in .pertask/config.toml",
+            "bad New/Name is archived: nothing can be changed there → unarchive it: https://github.com/New/Name/settings",
+            "bad the token's account may not push to New/Name (triage) → ask an administrator for the role Write: https://github.com/New/Name/settings/access",
+            "bad tasks are to be merged by rebase, which the repository does not allow → tick \"Allow rebase merging\" at https://github.com/New/Name/settings, or set another `merge` in .pertask/config.toml",
         ]
     );
     let ssh = repository(&place("git@github.com:o/r"), &body, MergeMethod::Squash);
