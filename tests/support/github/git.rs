@@ -54,6 +54,8 @@ pub fn install_hook(bare: &Path) {
 pub fn name(incoming: &Incoming) -> (String, bool) {
     let last = incoming.path.rsplit('/').next().unwrap_or_default();
     match last {
+        // Before a long push git asks with an empty one.
+        "git-receive-pack" if incoming.body == b"0000" => ("git:probe".into(), false),
         "git-receive-pack" => ("git:receive-pack".into(), true),
         "git-upload-pack" => ("git:upload-pack".into(), false),
         "refs" => ("git:info".into(), false),

@@ -146,7 +146,8 @@ fn try_execute(ctx: &Ctx, body: &[u8]) -> Result<Value, Vec<String>> {
         .iter()
         .map(|error| {
             let mut shown = serde_json::to_value(error).unwrap();
-            if let Some((kind, message)) = error.message.split_once('\u{1}') {
+            let said = error.message.trim_start_matches("resolver error: ");
+            if let Some((kind, message)) = said.split_once('\u{1}') {
                 shown["type"] = json!(kind);
                 shown["message"] = json!(message);
             } else {

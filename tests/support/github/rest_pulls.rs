@@ -201,6 +201,15 @@ fn reviewers(call: &Call) -> Vec<String> {
         .collect()
 }
 
+pub fn requested_reviewers(call: &mut Call) -> Answered {
+    let asked = call
+        .pull()?
+        .requested
+        .iter()
+        .map(|id| call.state.user_json(*id));
+    Answer::ok(json!({"users": asked.collect::<Vec<_>>(), "teams": []}))
+}
+
 pub fn request_reviewers(call: &mut Call) -> Answered {
     let number = call.pull_number()?;
     let whom = reviewers(call);

@@ -57,6 +57,8 @@ routes! {
     "PUT" "/repos/{owner}/{repo}/pulls/{pull_number}/merge" "contents=write", Write, pulls::merge;
     "GET" "/repos/{owner}/{repo}/pulls/{pull_number}/merge"
         "contents=read", Read, pulls::merged;
+    "GET" "/repos/{owner}/{repo}/pulls/{pull_number}/requested_reviewers"
+        "pull_requests=read", Read, pulls::requested_reviewers;
     "POST" "/repos/{owner}/{repo}/pulls/{pull_number}/requested_reviewers"
         PULLS, Triage, pulls::request_reviewers;
     "DELETE" "/repos/{owner}/{repo}/pulls/{pull_number}/requested_reviewers"
