@@ -1,7 +1,7 @@
 //! What people do to pull requests besides opening and merging them.
 
 use super::diff;
-use super::pulls::{Refusal, check_body};
+use super::refusal::{Refusal, check_body};
 use super::state::{Comment, Id, Permission, Review, ReviewComment, ReviewState, State, Thread};
 
 /// A remark for a review: on lines of the new side, or on a file as a whole.

@@ -84,7 +84,10 @@ impl Client {
     ) -> std::io::Result<Reply> {
         let mut stream = TcpStream::connect(&self.address)?;
         stream.set_read_timeout(Some(Duration::from_secs(30)))?;
-        let mut head = format!("{method} {path} HTTP/1.1\r\nhost: {}\r\n", self.address);
+        let mut head = format!(
+            "{method} {path} HTTP/1.1\r\nuser-agent: test\r\nhost: {}\r\n",
+            self.address
+        );
         if let Some(token) = &self.token {
             head.push_str(&format!("authorization: Bearer {token}\r\n"));
         }

@@ -59,7 +59,7 @@ fn header(text: &str) -> Option<(u64, u64, u64, u64)> {
 /// Moves a thread to where its lines are in the new head, or marks it as outdated.
 pub fn move_thread(bare: &Bare, thread: &mut Thread, head: &str) {
     let Some(last) = thread.line else {
-        thread.commit = head.to_owned();
+        head.clone_into(&mut thread.commit);
         return;
     };
     let first = thread.start_line.unwrap_or(last);
@@ -100,5 +100,5 @@ pub fn move_thread(bare: &Bare, thread: &mut Thread, head: &str) {
     let moved = |line: u64| line.checked_add_signed(shift).unwrap();
     thread.line = Some(moved(last));
     thread.start_line = thread.start_line.map(moved);
-    thread.commit = head.to_owned();
+    head.clone_into(&mut thread.commit);
 }

@@ -175,6 +175,13 @@ impl Desk {
         count
     }
 
+    /// Whether nothing is left for a token.
+    pub fn spent(&self, secret: &str, resource: &'static str, now: i64) -> bool {
+        let rate = self.rates.get(&(secret.to_owned(), resource));
+        let limit = self.limit.unwrap_or(5000);
+        rate.is_some_and(|rate| rate.used >= limit && now < rate.reset)
+    }
+
     /// One request more of a token; the rate as it is then.
     pub fn charge(&mut self, secret: &str, resource: &'static str, cost: u64, now: i64) -> Rate {
         let limit = self.limit.unwrap_or(5000);

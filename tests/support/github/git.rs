@@ -131,11 +131,7 @@ pub fn answer(shared: &Shared, incoming: &Incoming) -> Outgoing {
     let protected: Vec<String> = repo
         .heads
         .keys()
-        .filter(|b| {
-            state
-                .protection(repo, b)
-                .is_some_and(|p| p.no_push || p.queue)
-        })
+        .filter(|b| repo.protection(b).is_some_and(|p| p.no_push || p.queue))
         .map(|b| format!("refs/heads/{b}"))
         .collect();
     let mut cgi = command(&repo.bare.path);

@@ -62,16 +62,20 @@ pub fn answer(shared: &Shared, incoming: &Incoming) -> Outgoing {
     let stale = (!incoming.changes).then(|| shared.desk.lock().unwrap().stale_state());
     let mut stale = stale.flatten();
     let state = stale.as_mut().unwrap_or(&mut state);
-    let refused = |message: &str| Outgoing::json(401, &json!({"message": message}));
+    let refused = |status: u16, message: &str| Outgoing::json(status, &json!({"message": message}));
     let (secret, token) = match authenticate(state, incoming) {
-        Err(refusal) => return refused(&refusal.message),
-        Ok(None) => return refused("This endpoint requires you to be authenticated."),
+        Err(refusal) => return refused(refusal.status, &refusal.message),
+        Ok(None) => return refused(401, "This endpoint requires you to be authenticated."),
         Ok(Some(found)) => found,
     };
     let viewer = token.account;
     let now = state.now().as_second();
     let mut wrong = Vec::new();
-    let body = if incoming.method == "POST" {
+    let spent = shared.desk.lock().unwrap().spent(&secret, "graphql", now);
+    let body = if spent {
+        let what = format!("API rate limit exceeded for user ID {viewer}.");
+        json!({"errors": [{"type": "RATE_LIMITED", "message": what}]})
+    } else if incoming.method == "POST" {
         let ctx = Ctx {
             state: RefCell::new(state),
             token,

@@ -3,7 +3,7 @@
 use git2::Oid;
 
 use super::bare::{Bare, MergeTree};
-use super::pulls::Refusal;
+use super::refusal::Refusal;
 use super::state::{Id, Kind, Protection, Pull, Repo, State};
 
 /// Who commits what is merged on the web.
@@ -82,7 +82,7 @@ impl State {
             }
             _ => {}
         }
-        let rules = self.protection(repo, &pull.base_ref);
+        let rules = repo.protection(&pull.base_ref);
         if rules.is_some_and(|r| r.queue) {
             return no("Changes must be made through the merge queue");
         }
@@ -201,16 +201,15 @@ fn squash_words(bare: &Bare, pull: &Pull, base: &str, author: &str) -> (String, 
         let body = commit.body().ok().flatten().unwrap_or_default().to_owned();
         list.push((summary, body));
     }
-    let (title, mut body) = match list.as_slice() {
-        [(summary, body)] => (format!("{summary} (#{})", pull.number), body.clone()),
-        _ => {
-            let items = list.iter().map(|(summary, body)| {
-                let gap = if body.is_empty() { "" } else { "\n\n" };
-                format!("* {summary}{gap}{body}")
-            });
-            let title = format!("{} (#{})", pull.title, pull.number);
-            (title, items.collect::<Vec<_>>().join("\n\n"))
-        }
+    let (title, mut body) = if let [(summary, body)] = list.as_slice() {
+        (format!("{summary} (#{})", pull.number), body.clone())
+    } else {
+        let items = list.iter().map(|(summary, body)| {
+            let gap = if body.is_empty() { "" } else { "\n\n" };
+            format!("* {summary}{gap}{body}")
+        });
+        let title = format!("{} (#{})", pull.title, pull.number);
+        (title, items.collect::<Vec<_>>().join("\n\n"))
     };
     if !others.is_empty() {
         body.push_str("\n\n---------\n");

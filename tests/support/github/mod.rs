@@ -13,6 +13,11 @@
     clippy::missing_panics_doc,
     clippy::must_use_candidate,
     clippy::format_push_string,
+    clippy::similar_names,
+    clippy::format_collect,
+    clippy::unused_self,
+    clippy::too_many_lines,
+    clippy::unnecessary_wraps,
     clippy::allow_attributes,
     reason = "each test file uses a part of this; a server that cannot be set up is a failed test"
 )]
@@ -30,6 +35,7 @@ mod npm;
 mod objects;
 mod people;
 mod pulls;
+mod refusal;
 mod render;
 mod resolve;
 mod resolve_pull;
@@ -153,7 +159,11 @@ impl GitHub {
         let mut state = self.state();
         let account = account(&mut state, login);
         let number = state.fresh();
-        let secret = format!("ghp_{:036}", number);
+        let prefix = match state.who(account).kind {
+            Kind::User => "ghp",
+            Kind::Bot => "ghs",
+        };
+        let secret = format!("{prefix}_{number:036}");
         let all = "contents:write,pull_requests:write,issues:write,statuses:write,checks:write,\
                    actions:write";
         let scopes = scopes.replace('*', all);
@@ -375,7 +385,8 @@ impl GitHub {
         self.shared.desk.lock().unwrap().stale = None;
     }
 
-    /// How many requests an hour there are; 5,000 unless told.
+    /// How many requests an hour there are, REST and GraphQL apart; 5,000 unless told. Beyond them
+    /// requests are refused.
     pub fn rate_limit(&self, limit: u64) {
         self.shared.desk.lock().unwrap().limit = Some(limit);
     }

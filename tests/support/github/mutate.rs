@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::merge::Merge;
 use super::objects::{Ctx, Got, Node, Resolved, error};
-use super::pulls::Refusal;
+use super::refusal::Refusal;
 use super::resolve::{find, text};
 use super::resolve_pull::queue_entry;
 use super::rest::inaccessible;
@@ -25,9 +25,8 @@ pub fn field(ctx: &Ctx, name: &str, input: &Value) -> Resolved {
         .find_map(|key| input[key].as_str())
         .unwrap_or_default();
     let found = find(state, id)?;
-    let rid = match found {
-        Node::Pull(rid, _) | Node::Thread(rid, ..) => rid,
-        _ => return Err(String::new()),
+    let (Node::Pull(rid, _) | Node::Thread(rid, ..)) = found else {
+        return Err(String::new());
     };
     let forbidden = |state: &State| error("FORBIDDEN", inaccessible(state.who(me).kind));
     let needed = if name == "mergePullRequest" {
@@ -63,7 +62,7 @@ pub fn field(ctx: &Ctx, name: &str, input: &Value) -> Resolved {
         }
         ("addPullRequestReviewThreadReply", Node::Thread(rid, n, thread)) => {
             let done = state.reply(rid, n, me, thread, text(&input["body"]));
-            let id = done.or_else(refuse)?;
+            let id = done.or_else(|refusal| refuse(&refusal))?;
             answer("comment", Got::One(Node::Remark(rid, n, thread, id)))
         }
         ("resolveReviewThread" | "unresolveReviewThread", Node::Thread(rid, n, thread)) => {
@@ -100,14 +99,17 @@ pub fn field(ctx: &Ctx, name: &str, input: &Value) -> Resolved {
                 sha: input["expectedHeadOid"].as_str(),
                 workflows: ctx.token.may("workflows=write"),
             };
-            state.merge(rid, n, me, &how).map(drop).or_else(refuse)?;
+            state
+                .merge(rid, n, me, &how)
+                .map(drop)
+                .or_else(|refusal| refuse(&refusal))?;
             answer("pullRequest", Got::One(Node::Pull(rid, n)))
         }
         _ => Err(String::new()),
     }
 }
 
-fn refuse<T>(refusal: Refusal) -> Result<T, String> {
+fn refuse<T>(refusal: &Refusal) -> Result<T, String> {
     let said = refusal.errors.first().and_then(|e| e["message"].as_str());
     error("UNPROCESSABLE", said.unwrap_or(&refusal.message))
 }
@@ -116,10 +118,7 @@ fn enqueue(state: &mut State, rid: Id, number: u64, head: Option<&str>) -> Resul
     let pull = state.pull(rid, number);
     let repo = &state.repos[&rid];
     let refuse = |what: &str| error("UNPROCESSABLE", what);
-    if !state
-        .protection(repo, &pull.base_ref)
-        .is_some_and(|p| p.queue)
-    {
+    if !repo.protection(&pull.base_ref).is_some_and(|p| p.queue) {
         return refuse("The merge queue is not enabled for this branch");
     }
     if !pull.open() || pull.draft {

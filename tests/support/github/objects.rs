@@ -175,7 +175,7 @@ impl ObjectValue for Obj<'_, '_> {
                 ResolvedValue::list(nodes.map(|n| ResolvedValue::object(Obj::new(ctx, n))))
             }
             Got::Connection(kind, nodes) => {
-                let many = Many::page(kind, nodes, name, &args).map_err(fail)?;
+                let many = Many::page(kind, &nodes, name, &args).map_err(fail)?;
                 object(Node::Many(Rc::new(many)))
             }
         })
@@ -196,12 +196,7 @@ fn place(cursor: &Value) -> Option<usize> {
 }
 
 impl Many {
-    fn page(
-        kind: &'static str,
-        nodes: Vec<Node>,
-        field: &str,
-        args: &Value,
-    ) -> Result<Self, String> {
+    fn page(kind: &'static str, nodes: &[Node], field: &str, args: &Value) -> Result<Self, String> {
         let total = nodes.len();
         let number = |name: &str| args[name].as_u64().map(|n| usize::try_from(n).unwrap());
         let (first, last) = (number("first"), number("last"));

@@ -2,7 +2,8 @@
 
 use super::acts::Remark;
 use super::merge::Merge;
-use super::pulls::{NewPull, Refusal};
+use super::pulls::NewPull;
+use super::refusal::Refusal;
 use super::state::{Id, Permission, ReviewState, State};
 use super::{GitHub, account, add_repo, rid};
 

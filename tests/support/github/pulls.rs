@@ -1,74 +1,11 @@
 //! What pull requests do: follow their branches, close, become merged, be refused.
 
-use serde_json::{Value, json};
-
 use super::bare::MergeTree;
 use super::diff;
+use super::refusal::{Refusal, check_body};
 use super::state::{
     Id, Kind, Merged, Permission, Protection, Pull, PullState, Repo, ReviewState, State,
 };
-
-/// Longest text GitHub keeps.
-pub const LONGEST: usize = 65_536;
-
-/// What GitHub answers instead of doing it.
-#[derive(Debug, Clone)]
-pub struct Refusal {
-    pub status: u16,
-    pub message: String,
-    /// Entries of `errors`.
-    pub errors: Vec<Value>,
-}
-
-impl Refusal {
-    /// With a message alone.
-    pub fn new(status: u16, message: impl Into<String>) -> Self {
-        Self {
-            status,
-            message: message.into(),
-            errors: Vec::new(),
-        }
-    }
-
-    /// 422 with one error of the kind `custom`.
-    pub fn invalid(resource: &str, message: impl Into<String>) -> Self {
-        let error = json!({"resource": resource, "code": "custom", "message": message.into()});
-        Self {
-            status: 422,
-            message: "Validation Failed".into(),
-            errors: vec![error],
-        }
-    }
-
-    /// 422 with one error that names a field.
-    pub fn field(resource: &str, field: &str, code: &str) -> Self {
-        let error = json!({"resource": resource, "field": field, "code": code});
-        Self {
-            status: 422,
-            message: "Validation Failed".into(),
-            errors: vec![error],
-        }
-    }
-
-    /// 404.
-    pub fn missing() -> Self {
-        Self::new(404, "Not Found")
-    }
-
-    /// Everything it says, in one line.
-    pub fn text(&self) -> String {
-        let mut text = format!("{} {}", self.status, self.message);
-        for error in &self.errors {
-            let said = error["message"].as_str().map_or_else(
-                || format!("{} {}", error["field"], error["code"]).replace('"', ""),
-                str::to_owned,
-            );
-            text.push_str(": ");
-            text.push_str(&said);
-        }
-        text
-    }
-}
 
 /// A new pull request, as asked for.
 pub struct NewPull<'a> {
@@ -78,17 +15,6 @@ pub struct NewPull<'a> {
     pub base: &'a str,
     pub body: Option<&'a str>,
     pub draft: bool,
-}
-
-/// Refuses a text that is too long.
-pub fn check_body(resource: &str, body: Option<&str>) -> Result<(), Refusal> {
-    if body.is_some_and(|b| b.chars().count() > LONGEST) {
-        let mut refusal =
-            Refusal::invalid(resource, "body is too long (maximum is 65536 characters)");
-        refusal.errors[0]["field"] = json!("body");
-        return Err(refusal);
-    }
-    Ok(())
 }
 
 impl State {
@@ -263,8 +189,8 @@ impl State {
         repo.bare.set_ref(&pull_ref, &head, None).unwrap();
         let same_diff = diff::patch(&repo.bare, &pull.base_sha, &pull.head_sha)
             == diff::patch(&repo.bare, &base, &head);
-        let stale = self
-            .protection(repo, &pull.base_ref)
+        let stale = repo
+            .protection(&pull.base_ref)
             .is_some_and(|p| p.dismiss_stale)
             && !same_diff;
         let bare = repo.bare.clone();
@@ -365,16 +291,6 @@ impl State {
         Ok(())
     }
 
-    /// The rules of a branch, `*` at the end of their name standing for the rest.
-    pub fn protection<'a>(&self, repo: &'a Repo, branch: &str) -> Option<&'a Protection> {
-        repo.protections.get(branch).or_else(|| {
-            repo.protections.iter().find_map(|(name, rules)| {
-                let start = name.strip_suffix('*')?;
-                branch.starts_with(start).then_some(rules)
-            })
-        })
-    }
-
     /// What merging the two would give, by git.
     pub fn merge_result(&self, rid: Id, number: u64) -> MergeTree {
         let pull = self.pull(rid, number);
@@ -428,8 +344,8 @@ impl State {
             .bare
             .contains(&pull.head_sha, &repo.heads[&pull.base_ref]);
         if behind
-            && self
-                .protection(repo, &pull.base_ref)
+            && repo
+                .protection(&pull.base_ref)
                 .is_some_and(|p| p.up_to_date)
         {
             return "BEHIND";
@@ -459,9 +375,7 @@ impl State {
     /// `reviewDecision`; `None` where no review is required.
     pub fn decision(&self, rid: Id, number: u64) -> Option<&'static str> {
         let repo = &self.repos[&rid];
-        let needed = self
-            .protection(repo, &self.pull(rid, number).base_ref)?
-            .approvals;
+        let needed = repo.protection(&self.pull(rid, number).base_ref)?.approvals;
         let opinions = self.opinions(rid, number);
         let count = |state| opinions.iter().filter(|(_, s)| *s == state).count();
         if needed == 0 {
@@ -479,7 +393,7 @@ impl State {
     pub fn blocked(&self, rid: Id, number: u64) -> Option<String> {
         let repo = &self.repos[&rid];
         let pull = self.pull(rid, number);
-        let rules = self.protection(repo, &pull.base_ref)?;
+        let rules = repo.protection(&pull.base_ref)?;
         match self.decision(rid, number) {
             Some("CHANGES_REQUESTED") => {
                 return Some("Changes were requested by reviewers with write access.".into());

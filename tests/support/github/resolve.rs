@@ -174,10 +174,9 @@ fn actor(state: &State, id: Id, name: &str) -> Resolved {
     let account = state.who(id);
     match name {
         // Without [bot], unlike REST.
-        "login" => leaf(account.name.as_str()),
+        "login" | "name" => leaf(account.name.as_str()),
         "databaseId" => leaf(id),
         "id" => leaf(node("U", id)),
-        "name" => leaf(account.name.as_str()),
         "url" => leaf(state.user_json(id)["html_url"].clone()),
         "resourcePath" => leaf(format!("/{}", account.name)),
         "avatarUrl" => leaf(format!("{}/avatars/{id}", state.address)),
@@ -241,13 +240,11 @@ fn repository(state: &State, me: Id, rid: Id, name: &str, args: &Value) -> Resol
         }
         "pullRequest" => {
             let number = args["number"].as_u64().unwrap_or_default();
-            match state.find(rid, number) {
-                Some(_) => Ok(Got::One(Node::Pull(rid, number))),
-                None => {
-                    let what = "Could not resolve to a PullRequest with the number of";
-                    error("NOT_FOUND", format!("{what} {number}."))
-                }
+            if state.find(rid, number).is_none() {
+                let what = "Could not resolve to a PullRequest with the number of";
+                return error("NOT_FOUND", format!("{what} {number}."));
             }
+            Ok(Got::One(Node::Pull(rid, number)))
         }
         "pullRequests" => Ok(Got::Connection("PullRequest", pulls(repo, args))),
         "labels" => {
@@ -266,7 +263,7 @@ fn repository(state: &State, me: Id, rid: Id, name: &str, args: &Value) -> Resol
         }
         "mergeQueue" => {
             let branch = args["branch"].as_str().unwrap_or(&repo.default_branch);
-            if state.protection(repo, branch).is_some_and(|p| p.queue) {
+            if repo.protection(branch).is_some_and(|p| p.queue) {
                 let url = format!("{}/{full}/queue/{branch}", state.address);
                 let path = format!("/{full}/queue/{branch}");
                 let fields = json!({"id": format!("MQ_kw{rid}"), "url": url, "resourcePath": path});

@@ -142,11 +142,7 @@ pub fn pull(state: &mut State, me: Id, at: (Id, u64), name: &str, args: &Value) 
         "isCrossRepository" => leaf(pull.head_repo != rid),
         "locked" | "maintainerCanModify" => leaf(false),
         "isInMergeQueue" => leaf(pull.queued.is_some()),
-        "isMergeQueueEnabled" => leaf(
-            state
-                .protection(repo, &pull.base_ref)
-                .is_some_and(|p| p.queue),
-        ),
+        "isMergeQueueEnabled" => leaf(repo.protection(&pull.base_ref).is_some_and(|p| p.queue)),
         "mergeQueueEntry" => match pull.queued {
             Some(_) => Ok(queue_entry(state, rid, number)),
             None => leaf(Value::Null),

@@ -1,9 +1,11 @@
-//! The REST interface: routes, who may use them, pages, ETags.
+//! The REST interface: routes, who may use them, pages, conditional reads.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::pulls::Refusal;
+use super::refusal::Refusal;
 use super::render;
 use super::routes::ROUTES;
 use super::schema;
@@ -301,6 +303,11 @@ pub fn authenticate(
     state: &State,
     incoming: &Incoming,
 ) -> Result<Option<(String, Token)>, Refusal> {
+    if incoming.header("user-agent").is_none_or(str::is_empty) {
+        let what = "Request forbidden by administrative rules. Please make sure your request has \
+                    a User-Agent header";
+        return Err(Refusal::new(403, what));
+    }
     let Some(header) = incoming.header("authorization") else {
         return Ok(None);
     };
@@ -311,6 +318,11 @@ pub fn authenticate(
         Some(token) => Ok(Some((secret.to_owned(), token.clone()))),
         None => Err(Refusal::new(401, "Bad credentials")),
     }
+}
+
+fn spent(shared: &Shared, token: Option<&(String, Token)>, now: i64) -> bool {
+    let secret = token.map_or("", |(secret, _)| secret);
+    shared.desk.lock().unwrap().spent(secret, "core", now)
 }
 
 /// Serves a request.
@@ -330,8 +342,14 @@ pub fn answer(shared: &Shared, incoming: &Incoming) -> Outgoing {
         serde_json::from_slice(&incoming.body)
     };
     let mut wrong = Vec::new();
+    let now = state.now().as_second();
     let (token, answered) = match (authenticate(state, incoming), &found) {
         (Err(refusal), _) => (None, Err(refusal)),
+        (Ok(token), _) if spent(shared, token.as_ref(), now) => {
+            let id = token.as_ref().map_or(0, |(_, token)| token.account);
+            let what = format!("API rate limit exceeded for user ID {id}.");
+            (token, Err(Refusal::new(403, what)))
+        }
         (Ok(token), None) => {
             wrong.push("the server has no such route".to_owned());
             (token, Err(Refusal::missing()))
@@ -397,7 +415,7 @@ pub fn answer(shared: &Shared, incoming: &Incoming) -> Outgoing {
     }
     let cost = u64::from(out.status != 304);
     let secret = token.map_or(String::new(), |(secret, _)| secret);
-    let rate = desk.charge(&secret, "core", cost, state.now().as_second());
+    let rate = desk.charge(&secret, "core", cost, now);
     with_rate(out, rate, "core")
 }
 
@@ -451,13 +469,13 @@ fn render_answer(answered: Answered, moved: Option<(u16, String)>) -> Outgoing {
     }
 }
 
-/// Adds the ETag; 304 when the client has it.
+/// Adds the tag of the content; 304 when the client has it.
 fn conditional(incoming: &Incoming, out: Outgoing) -> Outgoing {
     if incoming.method != "GET" || out.status != 200 {
         return out;
     }
     let hash = Sha256::digest(&out.body);
-    let hash: String = hash.iter().take(20).map(|b| format!("{b:02x}")).collect();
+    let hash = STANDARD.encode(&hash[..15]);
     let tag = format!("W/\"{hash}\"");
     let bare = |t: &str| t.trim().trim_start_matches("W/").to_owned();
     let same = incoming

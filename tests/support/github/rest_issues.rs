@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::pulls::Refusal;
+use super::refusal::Refusal;
 use super::render::merge;
 use super::rest::{Answer, Answered, Call};
 use super::state::{CheckRun, Comment, Id, Kind, Label, Permission, Reaction, Status};

@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::merge::Merge;
-use super::pulls::{NewPull, Refusal, check_body};
+use super::pulls::NewPull;
+use super::refusal::{Refusal, check_body};
 use super::rest::{Answer, Answered, Call};
 use super::state::{Permission, Pull, ReviewState};
 
@@ -15,7 +16,9 @@ pub fn list(call: &mut Call) -> Answered {
     let repo = call.repo();
     let wanted = |p: &Pull| {
         let state = call.asked("state").unwrap_or("open");
-        let head = call.asked("head").is_none_or(|head| {
+        // Without an owner in front GitHub passes over it.
+        let asked = call.asked("head").filter(|head| head.contains(':'));
+        let head = asked.is_none_or(|head| {
             let owner = call.state.who(call.state.repos[&p.head_repo].owner).login();
             head == format!("{owner}:{}", p.head_ref)
         });

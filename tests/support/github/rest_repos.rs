@@ -3,7 +3,7 @@
 use git2::Oid;
 use serde_json::{Value, json};
 
-use super::pulls::Refusal;
+use super::refusal::Refusal;
 use super::render::{levels, merge, time};
 use super::rest::{Answer, Answered, Call};
 use super::state::{Dispatch, Kind, Permission, Protection};
@@ -101,7 +101,7 @@ pub fn protection(call: &mut Call) -> Answered {
         call.state.api(),
         call.state.full_name(call.repo())
     );
-    match call.state.protection(call.repo(), &name) {
+    match call.repo().protection(&name) {
         Some(rules) => Answer::ok(protection_json(&base, &name, rules)),
         None => Err(Refusal::new(404, "Branch not protected")),
     }
@@ -147,7 +147,7 @@ pub fn branch(call: &mut Call) -> Answered {
             "verified_at": null,
         },
     });
-    let rules = call.state.protection(repo, &name);
+    let rules = repo.protection(&name);
     let contexts = rules.map(|r| r.checks.clone()).unwrap_or_default();
     Answer::ok(json!({
         "name": name, "protected": rules.is_some(),
@@ -174,7 +174,7 @@ pub fn branch(call: &mut Call) -> Answered {
 pub fn rules(call: &mut Call) -> Answered {
     let repo = call.repo();
     let mut list = Vec::new();
-    if let Some(rules) = call.state.protection(repo, call.param("branch")) {
+    if let Some(rules) = repo.protection(call.param("branch")) {
         let source = call.state.full_name(repo);
         let mut add = |kind: &str, parameters: Value| {
             let mut rule = json!({

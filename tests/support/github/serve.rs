@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use axum::Router;
@@ -157,7 +157,7 @@ async fn handle(
         match tokio::task::spawn_blocking(work).await {
             Ok(out) => out,
             Err(error) => {
-                let mut desk = shared.desk.lock().unwrap_or_else(|e| e.into_inner());
+                let mut desk = shared.desk.lock().unwrap_or_else(PoisonError::into_inner);
                 desk.violations
                     .push(format!("{}: the server panicked: {error}", logged.route));
                 Outgoing::json(500, &json!({"message": "Server Error"}))

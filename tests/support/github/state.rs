@@ -356,6 +356,18 @@ pub struct Repo {
     pub pushing: Vec<Id>,
 }
 
+impl Repo {
+    /// The rules of a branch, `*` at the end of their name standing for the rest.
+    pub fn protection(&self, branch: &str) -> Option<&Protection> {
+        self.protections.get(branch).or_else(|| {
+            self.protections.iter().find_map(|(name, rules)| {
+                let start = name.strip_suffix('*')?;
+                branch.starts_with(start).then_some(rules)
+            })
+        })
+    }
+}
+
 /// A run of GitHub Actions.
 #[derive(Debug, Clone)]
 pub struct WorkflowRun {
