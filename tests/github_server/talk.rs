@@ -349,3 +349,89 @@ fn the_rest_of_the_routes_answer_as_described() {
         "Repository was archived so is read-only."
     );
 }
+
+#[test]
+fn one_query_shows_all_of_a_run() {
+    let site = Site::with_pull();
+    site.github.at("2031-02-03T04:05:06Z");
+    let ada = site.github.person("ada");
+    let head = site.github.pull(REPO, 1).head_sha;
+    ada.request_changes(REPO, 1, "Please", &[]).unwrap();
+    let review = ada.approve(REPO, 1, "").unwrap();
+    ada.edit_review(REPO, 1, review, "Edited").unwrap();
+    ada.comment(REPO, 1, "/pertask status").unwrap();
+    site.github.collaborator(REPO, "tom", Permission::Read);
+    ada.request_reviews(REPO, 1, &["tom"]).unwrap();
+    let status = json!({"state": "success", "context": "pertask/build", "description": "d"});
+    let path = format!("/repos/octo/app/statuses/{head}");
+    site.client.post(&path, &status).expect(201);
+    let query = "query look($owner: String!, $name: String!, $one: String!) {
+        viewer { login databaseId }
+        repository(owner: $owner, name: $name) {
+            nameWithOwner isArchived viewerPermission defaultBranchRef { name target { oid } }
+            one: pullRequests(headRefName: $one, states: [OPEN, CLOSED, MERGED], first: 10) {
+                nodes { ...all }
+            }
+            none: pullRequests(headRefName: \"other\", first: 10) { nodes { ...all } }
+        }
+    }
+    fragment all on PullRequest {
+        number databaseId fullDatabaseId author { __typename login ... on Bot { databaseId } }
+        isDraft state title body url headRefName headRefOid baseRefName baseRefOid
+        isCrossRepository mergeable mergeStateStatus reviewDecision viewerDidAuthor createdAt
+        labels(first: 100) { nodes { name } } lastEditedAt editor { login }
+        reviewRequests(first: 100) { nodes { requestedReviewer {
+            __typename ... on User { login databaseId } } } }
+        reviews(last: 100) { nodes { databaseId state body submittedAt lastEditedAt
+            author { __typename login ... on User { databaseId } ... on Bot { databaseId } }
+            authorCanPushToRepository commit { oid tree { oid } } } }
+        latestOpinionatedReviews(first: 100, writersOnly: true) { nodes { databaseId } }
+        comments(last: 100) { totalCount nodes { databaseId body createdAt lastEditedAt
+            editor { login } viewerDidAuthor author { login }
+            reactionGroups { content viewerHasReacted } } pageInfo { hasPreviousPage } }
+        commits(last: 1) { nodes { commit { oid status { contexts { context state } }
+            statusCheckRollup { state contexts(first: 50) { nodes { __typename
+                ... on StatusContext { context state } ... on CheckRun { name } } } } } } }
+        headRef { target { ... on Commit { oid status { contexts { context state
+            description } } } } }
+        mergedAt mergedBy { login } mergeCommit { oid } closedAt
+    }";
+    let variables = json!({"owner": "octo", "name": "app", "one": "task"});
+    let said = site.client.graphql(query, &variables);
+    assert_eq!(said["errors"], Value::Null, "{said}");
+    let repo = &said["data"]["repository"];
+    assert_eq!(repo["viewerPermission"], "WRITE");
+    assert_eq!(repo["none"]["nodes"], json!([]));
+    let pull = &repo["one"]["nodes"][0];
+    assert_eq!(pull["mergeable"], "UNKNOWN");
+    assert_eq!(pull["mergeStateStatus"], "UNKNOWN");
+    assert_eq!(pull["reviewDecision"], Value::Null);
+    assert_eq!(
+        pull["reviews"]["nodes"][1]["lastEditedAt"],
+        "2031-02-03T04:05:06Z"
+    );
+    assert_eq!(
+        pull["latestOpinionatedReviews"]["nodes"][0]["databaseId"],
+        review
+    );
+    assert_eq!(
+        pull["reviewRequests"]["nodes"][0]["requestedReviewer"]["login"],
+        "tom"
+    );
+    let commit = &pull["commits"]["nodes"][0]["commit"];
+    let context = json!({"context": "pertask/build", "state": "SUCCESS"});
+    assert_eq!(commit["status"]["contexts"][0], context);
+    assert_eq!(commit["statusCheckRollup"]["state"], "SUCCESS");
+    assert_eq!(pull["mergedBy"], Value::Null);
+    ada.merge(REPO, 1, "squash").unwrap();
+    let said = site.client.graphql(query, &variables);
+    let pull = &said["data"]["repository"]["one"]["nodes"][0];
+    assert_eq!(
+        (&pull["state"], &pull["mergedBy"]["login"]),
+        (&json!("MERGED"), &json!("ada"))
+    );
+    assert_eq!(
+        pull["mergeCommit"]["oid"],
+        *site.github.tip(REPO, "main").unwrap()
+    );
+}

@@ -1,18 +1,40 @@
-//! A bare repository, read and written with real git; only looking up is done with libgit2.
+//! A bare repository. Merging, diffs and what clients do is real git; looking up and writing single
+//! objects is libgit2, which starts no program.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
 
-use git2::{Oid, Repository};
+use git2::{Oid, Repository, Sort};
 use jiff::Timestamp;
 
 /// Where a repository is.
 #[derive(Debug, Clone)]
 pub struct Bare {
     pub path: PathBuf,
+    merges: Arc<Mutex<Merges>>,
 }
+
+/// What merging two commits gave, which never changes.
+type Merges = BTreeMap<(String, String), MergeTree>;
+
+/// What GitHub's repositories allow.
+const CONFIG: &str = "\
+[http]
+\treceivepack = true
+[uploadpack]
+\tallowAnySHA1InWant = true
+\tallowFilter = true
+[transfer]
+\tfsckObjects = true
+[receive]
+\thideRefs = refs/pull
+\tadvertisePushOptions = true
+\tautogc = false
+[gc]
+\tauto = 0
+";
 
 /// What a merge came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,37 +61,36 @@ pub fn command(dir: &Path) -> Command {
 impl Bare {
     /// Makes an empty repository that serves what GitHub's serve.
     pub fn create(path: PathBuf, branch: &str) -> Self {
-        std::fs::create_dir_all(&path).unwrap();
-        let bare = Self { path };
-        bare.git(["init", "--quiet", "--bare", "-b", branch]);
-        bare.configure();
-        bare
+        let mut options = git2::RepositoryInitOptions::new();
+        options
+            .bare(true)
+            .mkpath(true)
+            .external_template(false)
+            .initial_head(branch);
+        Repository::init_opts(&path, &options).unwrap();
+        Self::configured(path)
     }
 
     /// Makes a repository with everything another has.
     pub fn copy(path: PathBuf, from: &Self) -> Self {
-        std::fs::create_dir_all(&path).unwrap();
-        let bare = Self { path };
-        bare.git(["clone", "--quiet", "--bare", from.text(), "."]);
-        bare.configure();
-        bare
+        let out = command(from.path.parent().unwrap())
+            .args(["clone", "--quiet", "--bare"])
+            .args([&from.path, &path])
+            .status();
+        assert!(out.unwrap().success(), "git clone failed");
+        Self::configured(path)
     }
 
-    fn configure(&self) {
-        for (key, value) in [
-            ("http.receivepack", "true"),
-            ("uploadpack.allowAnySHA1InWant", "true"),
-            ("uploadpack.allowFilter", "true"),
-            ("transfer.fsckObjects", "true"),
-            ("receive.hideRefs", "refs/pull"),
-            ("receive.advertisePushOptions", "true"),
-            ("core.logAllRefUpdates", "false"),
-            ("gc.auto", "0"),
-            ("receive.autogc", "false"),
-        ] {
-            self.git(["config", key, value]);
+    fn configured(path: PathBuf) -> Self {
+        let file = path.join("config");
+        let mut config = std::fs::read_to_string(&file).unwrap();
+        config.push_str(CONFIG);
+        std::fs::write(file, config).unwrap();
+        super::git::install_hook(&path);
+        Self {
+            path,
+            merges: Arc::default(),
         }
-        super::git::install_hook(&self.path);
     }
 
     /// Its path as git wants it.
@@ -85,27 +106,8 @@ impl Bare {
 
     /// Runs git in it: what it printed, or what it said when it failed.
     pub fn try_git<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Result<String, String> {
-        self.run(args, &[], b"")
-    }
-
-    /// Runs git with variables and input.
-    pub fn run<'a>(
-        &self,
-        args: impl IntoIterator<Item = &'a str>,
-        env: &[(&str, &str)],
-        input: &[u8],
-    ) -> Result<String, String> {
         let args: Vec<&str> = args.into_iter().collect();
-        let mut child = command(&self.path)
-            .args(&args)
-            .envs(env.iter().copied())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        child.stdin.take().unwrap().write_all(input).ok();
-        let out = child.wait_with_output().unwrap();
+        let out = command(&self.path).args(&args).output().unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();
         if out.status.success() {
             Ok(text(&out.stdout))
@@ -151,20 +153,47 @@ impl Bare {
 
     /// Commits of `head` that are not in `base`, oldest first.
     pub fn commits(&self, base: &str, head: &str) -> Vec<String> {
-        let range = format!("{base}..{head}");
-        self.try_git(["rev-list", "--reverse", "--topo-order", &range])
-            .unwrap_or_default()
-            .lines()
-            .map(str::to_owned)
-            .collect()
+        let repo = self.open();
+        let walk = || {
+            let mut walk = repo.revwalk()?;
+            walk.set_sorting(Sort::TOPOLOGICAL | Sort::REVERSE)?;
+            walk.push(Oid::from_str(head)?)?;
+            walk.hide(Oid::from_str(base)?)?;
+            let found = walk.map(|oid| oid.map(|oid| oid.to_string()));
+            found.collect::<Result<Vec<String>, git2::Error>>()
+        };
+        walk().unwrap_or_default()
+    }
+
+    /// Files changed, lines added, lines removed since the two parted.
+    pub fn stat(&self, base: &str, head: &str) -> (usize, usize, usize) {
+        let repo = self.open();
+        let stat = || {
+            let (base, head) = (Oid::from_str(base)?, Oid::from_str(head)?);
+            let old = repo.find_commit(repo.merge_base(base, head)?)?.tree()?;
+            let new = repo.find_commit(head)?.tree()?;
+            let stats = repo
+                .diff_tree_to_tree(Some(&old), Some(&new), None)?
+                .stats()?;
+            let found = (stats.files_changed(), stats.insertions(), stats.deletions());
+            Ok::<_, git2::Error>(found)
+        };
+        stat().unwrap_or((0, 0, 0))
     }
 
     /// Merges two commits without touching anything.
     pub fn merge_tree(&self, base: &str, head: &str) -> MergeTree {
-        match self.try_git(["merge-tree", "--write-tree", "--no-messages", base, head]) {
+        let pair = (base.to_owned(), head.to_owned());
+        if let Some(known) = self.merges.lock().unwrap().get(&pair) {
+            return known.clone();
+        }
+        let merged = match self.try_git(["merge-tree", "--write-tree", "--no-messages", base, head])
+        {
             Ok(tree) => MergeTree::Clean(tree.lines().next().unwrap_or_default().to_owned()),
             Err(_) => MergeTree::Conflict,
-        }
+        };
+        self.merges.lock().unwrap().insert(pair, merged.clone());
+        merged
     }
 
     /// Makes a commit; people as `Name <address>`.
@@ -176,54 +205,51 @@ impl Bare {
         people: (&str, &str),
         at: Timestamp,
     ) -> String {
-        let (author, committer) = (parts(people.0), parts(people.1));
-        let date = format!("{} +0000", at.as_second());
-        let mut args = vec!["commit-tree", tree];
-        for parent in parents {
-            args.extend(["-p", parent]);
-        }
-        let env = [
-            ("GIT_AUTHOR_NAME", author.0),
-            ("GIT_AUTHOR_EMAIL", author.1),
-            ("GIT_AUTHOR_DATE", &date),
-            ("GIT_COMMITTER_NAME", committer.0),
-            ("GIT_COMMITTER_EMAIL", committer.1),
-            ("GIT_COMMITTER_DATE", &date),
-        ];
-        self.run(args, &env, message.as_bytes()).unwrap()
+        let repo = self.open();
+        let find = |sha: &&str| repo.find_commit(Oid::from_str(sha).unwrap()).unwrap();
+        let parents: Vec<git2::Commit<'_>> = parents.iter().map(find).collect();
+        let person = |person: &str| {
+            let (name, address) = person.split_once(" <").unwrap();
+            let when = git2::Time::new(at.as_second(), 0);
+            git2::Signature::new(name, address.trim_end_matches('>'), &when).unwrap()
+        };
+        let message = format!("{}\n", message.trim_end_matches('\n'));
+        let tree = repo.find_tree(Oid::from_str(tree).unwrap()).unwrap();
+        let parents: Vec<&git2::Commit<'_>> = parents.iter().collect();
+        let (author, committer) = (person(people.0), person(people.1));
+        let made = repo.commit(None, &author, &committer, &message, &tree, &parents);
+        made.unwrap().to_string()
     }
 
     /// A tree like that of `from` (nothing when `None`), with these files put in; no text: removed.
     pub fn tree_with(&self, from: Option<&str>, files: &[(&str, Option<&[u8]>)]) -> String {
-        let index = self
-            .path
-            .join(format!("index-{:?}", std::thread::current().id()));
-        let env = [("GIT_INDEX_FILE", index.to_str().unwrap())];
-        let run = |args: &[&str], input: &[u8]| self.run(args.iter().copied(), &env, input);
-        if let Some(from) = from {
-            run(&["read-tree", from], b"").unwrap();
-        } else {
-            run(&["read-tree", "--empty"], b"").unwrap();
-        }
+        let repo = self.open();
+        let old = match from {
+            Some(from) => repo
+                .find_commit(Oid::from_str(from).unwrap())
+                .unwrap()
+                .tree_id(),
+            None => repo.treebuilder(None).unwrap().write().unwrap(),
+        };
+        let mut update = git2::build::TreeUpdateBuilder::new();
         for (path, text) in files {
-            if let Some(text) = text {
-                let blob = run(&["hash-object", "-w", "--stdin"], text).unwrap();
-                let entry = format!("100644,{blob},{path}");
-                run(&["update-index", "--add", "--cacheinfo", &entry], b"").unwrap();
-            } else {
-                let entry = format!("0 {}\t{path}\n", "0".repeat(40));
-                run(&["update-index", "--index-info"], entry.as_bytes()).unwrap();
-            }
+            match text {
+                Some(text) => update.upsert(*path, repo.blob(text).unwrap(), git2::FileMode::Blob),
+                None => update.remove(*path),
+            };
         }
-        let tree = run(&["write-tree"], b"").unwrap();
-        std::fs::remove_file(&index).ok();
-        tree
+        let old = repo.find_tree(old).unwrap();
+        update.create_updated(&repo, &old).unwrap().to_string()
     }
 
-    /// Moves a ref from what it was (`None`: from wherever it is; all zeros: from nothing).
+    /// Moves a ref from what it was; `None`: from wherever it is.
     pub fn set_ref(&self, name: &str, new: &str, old: Option<&str>) -> Result<(), String> {
-        let args = ["update-ref", name, new];
-        self.try_git(args.into_iter().chain(old)).map(drop)
+        if let Some(old) = old {
+            return self.try_git(["update-ref", name, new, old]).map(drop);
+        }
+        let repo = self.open();
+        let done = Oid::from_str(new).and_then(|new| repo.reference(name, new, true, "").map(drop));
+        done.map_err(|error| error.message().to_owned())
     }
 
     /// A file's bytes in a commit.
@@ -232,18 +258,4 @@ impl Bare {
         let object = repo.revparse_single(&format!("{rev}:{path}")).ok()?;
         Some(object.as_blob()?.content().to_vec())
     }
-
-    /// Paths that differ between two commits.
-    pub fn changed(&self, old: &str, new: &str, under: &str) -> Vec<String> {
-        self.try_git(["diff", "--name-only", old, new, "--", under])
-            .unwrap_or_default()
-            .lines()
-            .map(str::to_owned)
-            .collect()
-    }
-}
-
-fn parts(person: &str) -> (&str, &str) {
-    let (name, address) = person.split_once(" <").unwrap_or((person, ""));
-    (name, address.trim_end_matches('>'))
 }

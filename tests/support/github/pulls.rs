@@ -187,12 +187,12 @@ impl State {
             return;
         }
         repo.bare.set_ref(&pull_ref, &head, None).unwrap();
-        let same_diff = diff::patch(&repo.bare, &pull.base_sha, &pull.head_sha)
-            == diff::patch(&repo.bare, &base, &head);
-        let stale = repo
+        let dismisses = repo
             .protection(&pull.base_ref)
-            .is_some_and(|p| p.dismiss_stale)
-            && !same_diff;
+            .is_some_and(|p| p.dismiss_stale);
+        let stale = dismisses
+            && diff::patch(&repo.bare, &pull.base_sha, &pull.head_sha)
+                != diff::patch(&repo.bare, &base, &head);
         let bare = repo.bare.clone();
         let pull = self.pull_mut(rid, number);
         for thread in pull.threads.iter_mut().filter(|t| !t.outdated) {

@@ -246,16 +246,7 @@ impl State {
         let repo = &self.repos[&rid];
         let pull = self.pull(rid, number);
         let mut out = self.pull_json(repo, pull);
-        let range = format!("{}...{}", pull.base_sha, pull.head_sha);
-        let stat = repo
-            .bare
-            .try_git(["diff", "--numstat", &range])
-            .unwrap_or_default();
-        let sum = |column: usize| -> u64 {
-            stat.lines()
-                .filter_map(|l| l.split('\t').nth(column)?.parse::<u64>().ok())
-                .sum()
-        };
+        let (files, additions, deletions) = repo.bare.stat(&pull.base_sha, &pull.head_sha);
         let remarks: usize = pull.threads.iter().map(|t| t.comments.len()).sum();
         let merged_by = pull.merged.as_ref().map(|m| self.user_json(m.by));
         merge(
@@ -266,7 +257,7 @@ impl State {
                 "comments": pull.comments.len(), "review_comments": remarks,
                 "maintainer_can_modify": false, "rebaseable": mergeable,
                 "commits": repo.bare.commits(&pull.base_sha, &pull.head_sha).len(),
-                "additions": sum(0), "deletions": sum(1), "changed_files": stat.lines().count(),
+                "additions": additions, "deletions": deletions, "changed_files": files,
             }),
         );
         out

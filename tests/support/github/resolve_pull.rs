@@ -87,7 +87,6 @@ pub fn pull(state: &mut State, me: Id, at: (Id, u64), name: &str, args: &Value) 
     }
     let state = &*state;
     let (repo, pull) = (&state.repos[&rid], state.pull(rid, number));
-    let list = |got: Result<Got, String>| got;
     match name {
         "id" => leaf(node("PR", pull.id)),
         "databaseId" => leaf(pull.id),
@@ -157,7 +156,7 @@ pub fn pull(state: &mut State, me: Id, at: (Id, u64), name: &str, args: &Value) 
         }
         "totalCommentsCount" => leaf(pull.comments.len()),
         "reactionGroups" => leaf(json!([])),
-        "changedFiles" | "additions" | "deletions" => list(size(repo, pull, name)),
+        "changedFiles" | "additions" | "deletions" => size(repo, pull, name),
         "labels"
         | "reviewRequests"
         | "reviews"
@@ -183,21 +182,11 @@ pub fn pull(state: &mut State, me: Id, at: (Id, u64), name: &str, args: &Value) 
 }
 
 fn size(repo: &Repo, pull: &Pull, name: &str) -> Resolved {
-    let range = format!("{}...{}", pull.base_sha, pull.head_sha);
-    let stat = repo
-        .bare
-        .try_git(["diff", "--numstat", &range])
-        .unwrap_or_default();
-    let sum = |column: usize| -> u64 {
-        let numbers = stat
-            .lines()
-            .filter_map(|l| l.split('\t').nth(column)?.parse::<u64>().ok());
-        numbers.sum()
-    };
+    let (files, additions, deletions) = repo.bare.stat(&pull.base_sha, &pull.head_sha);
     leaf(match name {
-        "additions" => sum(0),
-        "deletions" => sum(1),
-        _ => stat.lines().count() as u64,
+        "additions" => additions,
+        "deletions" => deletions,
+        _ => files,
     })
 }
 
