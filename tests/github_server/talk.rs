@@ -435,3 +435,32 @@ fn one_query_shows_all_of_a_run() {
         *site.github.tip(REPO, "main").unwrap()
     );
 }
+
+#[test]
+fn the_client_library_reads_its_answers() {
+    use octocrab::models;
+    let site = Site::with_pull();
+    let ada = site.github.person("ada");
+    ada.request_changes(REPO, 1, "Please", &[Remark::line("a.txt", 2, "?")])
+        .unwrap();
+    ada.comment(REPO, 1, "Hello").unwrap();
+    let get = |path: &str| site.client.get(&format!("/repos/octo/app{path}")).text;
+    let pull: models::pulls::PullRequest = serde_json::from_str(&get("/pulls/1")).unwrap();
+    assert_eq!(pull.head.sha, site.github.pull(REPO, 1).head_sha);
+    let all: Vec<models::pulls::PullRequest> = serde_json::from_str(&get("/pulls")).unwrap();
+    assert_eq!(all[0].number, 1);
+    let reviews: Vec<models::pulls::Review> =
+        serde_json::from_str(&get("/pulls/1/reviews")).unwrap();
+    assert_eq!(
+        reviews[0].state,
+        Some(models::pulls::ReviewState::ChangesRequested)
+    );
+    let remarks: Vec<models::pulls::Comment> =
+        serde_json::from_str(&get("/pulls/1/comments")).unwrap();
+    assert_eq!(remarks[0].body, "?");
+    let comments: Vec<models::issues::Comment> =
+        serde_json::from_str(&get("/issues/1/comments")).unwrap();
+    assert_eq!(comments[0].body.as_deref(), Some("Hello"));
+    let repo: models::Repository = serde_json::from_str(&get("")).unwrap();
+    assert_eq!(repo.full_name.as_deref(), Some(REPO));
+}
