@@ -276,6 +276,14 @@ fn what_github_refuses_is_refused() {
         refused.header("x-accepted-github-permissions"),
         Some("issues=write; pull_requests=write")
     );
+    site.github.change(REPO, |r| r.actions_may_approve = false);
+    let body = json!({"title": "T", "head": "task", "base": "main"});
+    assert_eq!(
+        site.as_user("github-actions[bot]")
+            .post("/repos/octo/app/pulls", &body)
+            .refused(403),
+        "GitHub Actions is not permitted to create or approve pull requests."
+    );
     site.github.expire(&site.token);
     assert_eq!(site.client.get("/user").refused(401), "Bad credentials");
     let nobody = Client::new(&site.github.url(), None);

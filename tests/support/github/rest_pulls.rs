@@ -42,6 +42,10 @@ pub fn list(call: &mut Call) -> Answered {
 
 pub fn create(call: &mut Call) -> Answered {
     let me = call.me()?;
+    if call.state.who(me).name == "github-actions" && !call.repo().actions_may_approve {
+        let what = "GitHub Actions is not permitted to create or approve pull requests.";
+        return Err(Refusal::new(403, what));
+    }
     let text = |name: &str| call.text(name);
     let (title, head, base, body) = (text("title"), text("head"), text("base"), text("body"));
     let missing = |field| Refusal::field("PullRequest", field, "missing_field");
