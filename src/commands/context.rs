@@ -10,7 +10,7 @@ use crate::forge::Forge;
 use crate::forge::github::{GitHub, Patience};
 use crate::git::AtCommit;
 use crate::git::{GitError, Repo};
-use crate::ledger::{self, Ledger, Snapshot};
+use crate::ledger::{self, Ledger, LedgerError, Snapshot};
 use crate::plan::{self, CheckpointPolicy, Config, ForgeKind, Loaded, mode};
 use crate::rules::user::UserRule;
 use crate::run::state::{Base, Item, State};
@@ -159,8 +159,8 @@ pub(super) fn prepare(repo: &Repo, name: &str, settings: &Settings) -> anyhow::R
         )
         .into());
     }
-    let forge = there(repo, settings)?;
-    let base = match &forge {
+    let mut forge = there(repo, settings)?;
+    let base = match &mut forge {
         Some(forge) => forge_base(repo, forge, settings.base.as_deref())?,
         None => base(repo, settings.base.as_deref())?,
     };
@@ -223,6 +223,29 @@ fn forge_here(repo: &Repo, wanted: Option<&str>) -> anyhow::Result<ForgeKind> {
     Ok(plan::config::load(&docs).map_or(ForgeKind::Local, |c| c.forge))
 }
 
+/// An error with what is to be changed, when it is git that GitHub did not let in.
+pub(super) fn explained(repo: &Repo, error: anyhow::Error) -> anyhow::Error {
+    let detail = error.chain().find_map(|cause| {
+        let direct = cause.downcast_ref::<GitError>();
+        let inside = match cause.downcast_ref::<LedgerError>() {
+            Some(LedgerError::Git(git)) => Some(git),
+            _ => None,
+        };
+        match direct.or(inside) {
+            Some(GitError::Remote {
+                denied: true,
+                detail,
+                ..
+            }) => Some(detail.clone()),
+            _ => None,
+        }
+    });
+    match detail.map(|d| (GitHub::open(repo, patience()), d)) {
+        Some((Ok(forge), detail)) => forge.denied(&detail).into(),
+        _ => error,
+    }
+}
+
 /// How long GitHub is waited for, and where a long wait is announced.
 pub(super) fn patience() -> Patience {
     Patience {
@@ -235,13 +258,15 @@ pub(super) fn patience() -> Patience {
 }
 
 /// Fetches the base of the remote, and the ledgers of all runs there: names are never used again.
-fn forge_base(repo: &Repo, forge: &dyn Forge, wanted: Option<&str>) -> anyhow::Result<Base> {
-    let Some(remote) = forge.remote() else {
+fn forge_base(repo: &Repo, forge: &mut GitHub, wanted: Option<&str>) -> anyhow::Result<Base> {
+    // What the token may not do is said by GitHub in better words than by git.
+    forge.look(&[])?;
+    let Some(remote) = forge.remote().cloned() else {
         return base(repo, wanted);
     };
     let branch = match wanted {
         Some(branch) => branch.to_owned(),
-        None => repo.remote_default_branch(remote)?.ok_or_else(|| {
+        None => repo.remote_default_branch(&remote)?.ok_or_else(|| {
             usage!(
                 "the remote {} has no branch yet; push one first: git push {} HEAD",
                 remote.name,
@@ -254,7 +279,7 @@ fn forge_base(repo: &Repo, forge: &dyn Forge, wanted: Option<&str>) -> anyhow::R
         format!("+refs/heads/{branch}:{tracking}"),
         format!("+refs/heads/pertask*:refs/remotes/{}/pertask*", remote.name),
     ];
-    match repo.fetch(remote, &refspecs) {
+    match repo.fetch(&remote, &refspecs) {
         Err(GitError::NoSuchRef { .. }) => {
             return Err(usage!(
                 "the remote {} has no branch named {branch}; push it first: git push {} {branch}",
@@ -267,7 +292,7 @@ fn forge_base(repo: &Repo, forge: &dyn Forge, wanted: Option<&str>) -> anyhow::R
     }
     // Not pruned: a run of the terminal is in this repository alone.
     let prefix = ledger::PREFIX;
-    repo.fetch_more(remote, &[format!("+{prefix}*:{prefix}*")])?;
+    repo.fetch_more(&remote, &[format!("+{prefix}*:{prefix}*")])?;
     let commit = repo
         .target(&tracking)?
         .ok_or_else(|| usage!("the remote {} has no branch named {branch}", remote.name))?;
@@ -287,10 +312,15 @@ pub(super) fn sync(repo: &Repo, forge: Option<ForgeKind>) -> anyhow::Result<()> 
     if !wanted {
         return Ok(());
     }
-    let forge = GitHub::open(repo, patience())?;
+    let mut forge = GitHub::open(repo, patience())?;
     if let Some(remote) = forge.remote() {
         let prefix = ledger::PREFIX;
-        repo.fetch_more(remote, &[format!("+{prefix}*:{prefix}*")])?;
+        let fetched = repo.fetch_more(remote, &[format!("+{prefix}*:{prefix}*")]);
+        if let Err(GitError::Remote { denied: true, .. }) = &fetched {
+            // GitHub says in better words than git what is wrong with a token.
+            forge.look(&[])?;
+        }
+        fetched?;
     }
     Ok(())
 }

@@ -202,11 +202,11 @@ pub(super) fn abort(args: &RunArgs) -> anyhow::Result<Exit> {
     let said = drive::change(&repo, &run, &by, |s| {
         transition::aborted(s, &by, Timestamp::now())
     })?;
-    print(&format!("{said}\n"))?;
     if Ledger::of(&repo, &run).read()?.state.forge == ForgeKind::Github {
         // Its pull requests are closed.
         drop(lock);
         return drive::drive(&repo, &run, &Driving::default());
     }
+    print(&format!("{said}\n"))?;
     Ok(Exit::Done)
 }

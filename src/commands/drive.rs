@@ -98,8 +98,11 @@ pub(super) fn drive_with(
     let mut driver = Driver::new(repo, run, forge, options)?;
     let here = kind == ForgeKind::Local;
     let ask = here && terminal::can_ask() && !driving.yes;
+    let mut told = String::new();
     let rest = loop {
-        let rest = driver.run(&mut audience)?;
+        let rest = driver
+            .run(&mut audience)
+            .map_err(|e| context::explained(repo, e))?;
         if rest.interrupted {
             break rest;
         }
@@ -118,7 +121,7 @@ pub(super) fn drive_with(
             let goes_on = if here {
                 watch(repo, &rest.snapshot, &interrupt)?
             } else {
-                watch_there(&mut driver, &rest, &interrupt)?
+                watch_there(&mut driver, &rest, &interrupt, &mut told)?
             };
             if !goes_on {
                 break Rest {
@@ -172,6 +175,7 @@ fn watch_there(
     driver: &mut Driver<'_>,
     rest: &Rest,
     interrupt: &Interrupt,
+    told: &mut String,
 ) -> anyhow::Result<bool> {
     const FIRST: Duration = Duration::from_secs(15);
     const LONGEST: Duration = Duration::from_secs(120);
@@ -188,7 +192,10 @@ fn watch_there(
         text.push_str("\n- the merge of ");
         text.push_str(&pull.url);
     }
-    eprint(&format!("{text}\n"));
+    if *told != text {
+        eprint(&format!("{text}\n"));
+        *told = text;
+    }
     let mut pause = FIRST;
     loop {
         if driver.has_news()? {

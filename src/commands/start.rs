@@ -48,10 +48,8 @@ fn ready(repo: &Repo, prepared: &Prepared) -> anyhow::Result<(String, u32)> {
         )
         .into());
     }
-    if let Some(there) = &prepared.forge {
+    if prepared.forge.is_some() {
         policy_is_of_base(prepared)?;
-        // What the token may not do is found out before there is a run.
-        there.borrow_mut().look(&[])?;
     }
     Ok((run, number))
 }
@@ -128,7 +126,7 @@ pub(super) fn begin(repo: &Repo, prepared: Prepared, driving: &Driving) -> anyho
             return Err(LedgerError::Raced(run.clone()))
                 .with_context(|| format!("another process has just started {run}; go on with it: git pertask continue {run}"));
         }
-        Err(e) => return Err(e.into()),
+        Err(e) => return Err(context::explained(repo, e.into())),
     }
     drive::drive_with(repo, &run, driving, lock)
 }

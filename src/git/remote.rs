@@ -193,7 +193,8 @@ impl Repo {
                 .take(5)
                 .collect::<Vec<_>>()
                 .join(" ");
-            let why = if remote_lines.is_empty() {
+            let explained = why.contains("declined");
+            let why = if remote_lines.is_empty() || !explained {
                 why.to_owned()
             } else {
                 format!("{why}: {remote_lines}")

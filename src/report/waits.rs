@@ -109,6 +109,13 @@ impl<'s> Names<'s> {
         match wait {
             Wait::Review { item } => {
                 let (name, at) = (self.name(item), format!("{run} {}", line(item)));
+                let pull = self.items.get(item.as_str()).and_then(|i| i.pull.as_ref());
+                if let Some(pull) = pull {
+                    return format!(
+                        "a review of {name} on {}, or `git pertask approve {at}` or `git pertask revise {at} -m …`",
+                        line(&pull.url)
+                    );
+                }
                 format!(
                     "a review of {name}: read it with `git pertask show {at}`, then `git pertask approve {at}` or `git pertask revise {at} -m …`"
                 )

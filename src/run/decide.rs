@@ -437,7 +437,7 @@ fn look_at(state: &State, item: &Item, facts: &Facts, decision: &mut Decision) {
         return;
     }
     if let Some(pull) = pull
-        && !open_there(item, pull, decision)
+        && !open_there(item, pull, facts, decision)
     {
         return;
     }

@@ -8,6 +8,16 @@ pub struct Tidy {
     root: String,
 }
 
+/// The port of a server on loopback.
+fn port(text: &str) -> Option<(&'static str, usize)> {
+    let host = "127.0.0.1:";
+    let digits = text
+        .strip_prefix(host)?
+        .bytes()
+        .take_while(u8::is_ascii_digit);
+    Some(("[HOST]", host.len() + digits.count()))
+}
+
 impl Tidy {
     /// For a sandbox in this folder, which becomes `[ROOT]`.
     pub fn new(root: &Path) -> Self {
@@ -34,7 +44,10 @@ impl Tidy {
             let found = if before.is_alphanumeric() {
                 None
             } else {
-                id(rest).or_else(|| time(rest)).or_else(|| duration(rest))
+                id(rest)
+                    .or_else(|| port(rest))
+                    .or_else(|| time(rest))
+                    .or_else(|| duration(rest))
             };
             let taken = if let Some((name, length)) = found {
                 out.push_str(name);

@@ -12,7 +12,7 @@ use crate::run::approval;
 use crate::run::decide::answers;
 use crate::run::order::AttemptResult;
 use crate::run::seen::{Seen, SeenPull, Voice};
-use crate::run::state::{Heard, Item, Phase, State};
+use crate::run::state::{Heard, Item, Phase, Pull, State};
 
 impl Driver<'_> {
     fn links(&self) -> Links {
@@ -57,6 +57,10 @@ impl Driver<'_> {
                 }
                 None => pull::last_body(state, &self.plan, &state.gate, &links, &pulls),
             };
+            let mut reviewers = self.reviewers(state, state.pull.is_some(), &seen.viewer.login);
+            if let Some(there) = there {
+                reviewers.extend(self.to_ask_again(state.pull.as_ref(), &[], there));
+            }
             let page = Page {
                 branch: state.run_branch.name.clone(),
                 head: state.run_branch.head.clone(),
@@ -64,7 +68,7 @@ impl Driver<'_> {
                 title: there.map_or_else(|| pull::last_title(state), |p| p.title.clone()),
                 body,
                 labels: vec!["pertask".to_owned()],
-                reviewers: self.reviewers(state, state.pull.is_some(), &seen.viewer.login),
+                reviewers,
                 ..Page::default()
             };
             found.push((LAST.to_owned(), page));
@@ -122,7 +126,7 @@ impl Driver<'_> {
         }
         let mut reviewers = self.reviewers(state, item.pull.is_some(), viewer);
         if let (Phase::Review, Some(there)) = (&item.phase, there) {
-            reviewers.extend(self.to_ask_again(item, there));
+            reviewers.extend(self.to_ask_again(item.pull.as_ref(), &answers(item), there));
         }
         Ok(Page {
             // A person may word it better; it is ours only when it is opened.
@@ -166,14 +170,13 @@ impl Driver<'_> {
     }
 
     /// Those whose request for changes was worked on, and who have not said since whether it will do.
-    fn to_ask_again(&self, item: &Item, there: &SeenPull) -> Vec<String> {
-        let heard: Vec<&str> = item
-            .pull
+    fn to_ask_again(&self, ours: Option<&Pull>, answers: &[&str], there: &SeenPull) -> Vec<String> {
+        let heard: Vec<&str> = ours
             .iter()
             .flat_map(|p| &p.heard)
             .map(|h: &Heard| h.id.as_str())
             .collect();
-        let outstanding = approval::outstanding(there, &answers(item), self.policy());
+        let outstanding = approval::outstanding(there, answers, self.policy());
         outstanding
             .into_iter()
             .filter(|who| {

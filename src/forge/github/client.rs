@@ -507,6 +507,23 @@ impl Client {
         }
     }
 
+    /// The error for a token with which git may not push.
+    pub(super) fn may_not_push(&self, message: &str) -> ApiError {
+        super::error::Lack {
+            place: &self.place,
+            from: self.token.source(),
+            kind: self.kind,
+            method: "push to",
+            path: &self.place.slug(),
+            message,
+            permissions: Some("contents=write"),
+            scopes: None,
+            granted: None,
+            sso: None,
+        }
+        .error()
+    }
+
     /// Whether the token is one of an app's installation, as `GITHUB_TOKEN` in Actions is.
     #[must_use]
     pub fn is_of_app(&self) -> bool {

@@ -87,6 +87,12 @@ impl GitHub {
         self.client.counts()
     }
 
+    /// What git said when it was not let in, as what is to be changed about the token.
+    #[must_use]
+    pub fn denied(&self, detail: &str) -> ApiError {
+        self.client.may_not_push(detail)
+    }
+
     fn check(&mut self, facts: &look::Facts) -> anyhow::Result<()> {
         let place = self.client.place();
         if facts.archived {

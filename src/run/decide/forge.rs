@@ -94,8 +94,19 @@ pub(super) fn left_out(item: &Item, pull: Option<&SeenPull>, decision: &mut Deci
 
 /// Whether an item's pull request is open, so that the item can go on. Closing it is a stop, opening
 /// it again ends the stop.
-pub(super) fn open_there(item: &Item, pull: &SeenPull, decision: &mut Decision) -> bool {
+pub(super) fn open_there(
+    item: &Item,
+    pull: &SeenPull,
+    facts: &Facts,
+    decision: &mut Decision,
+) -> bool {
     let closed = pull.standing == PullStanding::Closed;
+    // Who deletes a branch closes its pull request, which cannot be opened again without it.
+    if let Some(branch) = &item.branch
+        && facts.standings.get(&branch.name) == Some(&Standing::Missing)
+    {
+        decision.actions.push(repair(branch, None));
+    }
     if is_news(item.pull.as_ref(), pull) {
         decision.actions.push(Action::TakeClosed {
             item: item.key.clone(),
