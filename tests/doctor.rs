@@ -190,10 +190,10 @@ fn a_server_that_cannot_be_reached_is_said() {
     assert!(!out.stdout.contains(SECRET), "{}", out.stdout);
     let text = said(&s, &out).replace(&address, "http://[SERVER]");
     let text = text.split("github\n").nth(1).unwrap().to_owned();
-    assert_snapshot!(text, @"
-      ok    the remote origin is o/r on 127.0.0.1
-      ok    the token is that of GITHUB_TOKEN; git pushes with it too
-      warn  http://[SERVER]/api/v3 cannot be asked, so the rest was not looked at: GET /repos/o/r did not work: tcp connect error: Connection refused (os error 111); run it again when 127.0.0.1 can be reached
+    assert_snapshot!(text, @r"
+    ok    the remote origin is o/r on 127.0.0.1
+    ok    the token is that of GITHUB_TOKEN; git pushes with it too
+    warn  http://[HOST]/api/v3 cannot be asked, so the rest was not looked at: GET /repos/o/r did not work: tcp connect error: Connection refused (os error 111); run it again when 127.0.0.1 can be reached
     ");
 }
 

@@ -48,10 +48,10 @@ impl Site {
 #[test]
 fn all_is_well() {
     let site = Site::new();
-    assert_snapshot!(site.doctor(0), @"
+    assert_snapshot!(site.doctor(0), @r"
     ok    the remote origin is octo/app on 127.0.0.1
     ok    the token is that of GITHUB_TOKEN; git pushes with it too
-    ok    [GITHUB]/api/v3 answers
+    ok    http://[HOST]/api/v3 answers
     ok    pull requests are opened by @ada, whose own reviews do not count: somebody else has to decide
     ok    the token's account may push (write)
     ok    tasks are merged by squash, which the repository allows
@@ -73,18 +73,18 @@ fn tokens_that_do_not_do() {
     let mut s = stranger.s;
     s.set("GITHUB_TOKEN", &stranger.token);
     let stranger = Site { s, ..stranger };
-    assert_snapshot!(stranger.doctor(1), @"
+    assert_snapshot!(stranger.doctor(1), @r"
     ok    the remote origin is octo/app on 127.0.0.1
     ok    the token is that of GITHUB_TOKEN; git pushes with it too
     bad   127.0.0.1 has no repository octo/app, or the token may not see it
-    → give the token access to it, or correct the remote: git remote set-url origin [GITHUB]/OWNER/NAME.git
+    → give the token access to it, or correct the remote: git remote set-url origin http://[HOST]/OWNER/NAME.git
     ");
     stranger.github.expire(&stranger.token);
-    assert_snapshot!(stranger.doctor(1), @"
+    assert_snapshot!(stranger.doctor(1), @r"
     ok    the remote origin is octo/app on 127.0.0.1
     ok    the token is that of GITHUB_TOKEN; git pushes with it too
     bad   127.0.0.1 does not know the token of GITHUB_TOKEN (Bad credentials); it may have expired or been revoked
-    → make a new one at [GITHUB]/settings/tokens and set GITHUB_TOKEN to it, or unset GITHUB_TOKEN
+    → make a new one at http://[HOST]/settings/tokens and set GITHUB_TOKEN to it, or unset GITHUB_TOKEN
     ");
 }
 
@@ -93,15 +93,15 @@ fn a_repository_that_moved_or_is_archived() {
     let site = Site::new();
     site.github.rename(REPO, "octo/application");
     site.github.archive("octo/application");
-    assert_snapshot!(site.doctor(1), @"
+    assert_snapshot!(site.doctor(1), @r"
     ok    the remote origin is octo/app on 127.0.0.1
     ok    the token is that of GITHUB_TOKEN; git pushes with it too
-    ok    [GITHUB]/api/v3 answers
+    ok    http://[HOST]/api/v3 answers
     ok    pull requests are opened by @ada, whose own reviews do not count: somebody else has to decide
     warn  octo/app is called octo/application now
-    → git remote set-url origin [GITHUB]/octo/application.git
+    → git remote set-url origin http://[HOST]/octo/application.git
     bad   octo/application is archived: nothing can be changed there
-    → unarchive it: [GITHUB]/octo/application/settings
+    → unarchive it: http://[HOST]/octo/application/settings
     ok    the token's account may push (write)
     ok    tasks are merged by squash, which the repository allows
     ok    no rule stands in the way of branches pertask/*
@@ -122,19 +122,19 @@ fn rules_and_settings_that_stand_in_the_way() {
     assert_snapshot!(site.doctor(1), @r#"
     ok    the remote origin is octo/app on 127.0.0.1
     ok    the token is that of GITHUB_TOKEN; git pushes with it too
-    ok    [GITHUB]/api/v3 answers
+    ok    http://[HOST]/api/v3 answers
     ok    pull requests are opened by @ada, whose own reviews do not count: somebody else has to decide
     ok    the token's account may push (write)
     bad   tasks are to be merged by squash, which the repository does not allow
-    → tick "Allow squash merging" at [GITHUB]/octo/app/settings, or set another `merge` in .pertask/config.toml
+    → tick "Allow squash merging" at http://[HOST]/octo/app/settings, or set another `merge` in .pertask/config.toml
     bad   branches like pertask/run/1-task may only be changed by pull requests, so tasks cannot be pushed (rule pull_request of octo/app)
-    → exclude refs/heads/pertask/**/* at [GITHUB]/octo/app/rules/1
+    → exclude refs/heads/pertask/**/* at http://[HOST]/octo/app/rules/1
     bad   branches like pertask/run/1-task take only commits whose checks have passed, so tasks cannot be pushed (rule required_status_checks of octo/app)
-    → exclude refs/heads/pertask/**/* at [GITHUB]/octo/app/rules/1
+    → exclude refs/heads/pertask/**/* at http://[HOST]/octo/app/rules/1
     warn  branches like pertask/run/main lose their approvals when the branch below moves; the same people are asked again (rule pull_request of octo/app)
-    → exclude refs/heads/pertask/**/* at [GITHUB]/octo/app/rules/1
+    → exclude refs/heads/pertask/**/* at http://[HOST]/octo/app/rules/1
     bad   branches like pertask/run/main take only commits whose checks have passed, so tasks cannot be pushed (rule required_status_checks of octo/app)
-    → exclude refs/heads/pertask/**/* at [GITHUB]/octo/app/rules/1
+    → exclude refs/heads/pertask/**/* at http://[HOST]/octo/app/rules/1
     "#);
 }
 

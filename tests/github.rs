@@ -37,3 +37,63 @@ fn each_task_is_a_pull_request_and_its_approval_starts_the_next() {
     Merged into main as [ID] (merged by olive)
     ");
 }
+
+/// `bench/run requests` prints what this counts.
+#[test]
+fn a_task_takes_twelve_requests_and_a_poll_without_news_none_of_the_limit() {
+    let hub = Hub::configured(
+        TWO,
+        GOOD,
+        "forge = \"github\"\n[github]\nreviewers = [\"olive\"]",
+    );
+    hub.run(&["start", "wiz"]).code(0);
+    hub.approve(1).code(0);
+    let log = hub.github.log();
+    let merged = log
+        .iter()
+        .position(|l| l.route.ends_with("/merge"))
+        .unwrap();
+    let api: Vec<_> = log[..=merged]
+        .iter()
+        .filter(|l| !l.route.starts_with("git:"))
+        .collect();
+    let changes = api.iter().filter(|l| l.changes).count();
+    for one in &api {
+        println!(
+            "{} {}",
+            if one.changes { "change" } else { "read  " },
+            one.route
+        );
+    }
+    println!(
+        "one task, from start to merged: {} requests, {changes} of which change something",
+        api.len()
+    );
+    assert!(api.len() <= 12 && changes <= 7);
+    assert_eq!(hub.github.requested(REPO, 2), ["olive"]);
+
+    // The second waits for a review. A process that watches asks once for all, then for news only.
+    let mut command = hub.sandbox.program(&hub.sandbox.repo);
+    command.args(["continue", "--watch"]);
+    command
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null());
+    let mut watching = command.spawn().unwrap();
+    let free = || hub.github.log().iter().filter(|l| l.status == 304).count();
+    let wait_for = |times: usize| {
+        while free() < times {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+    };
+    wait_for(3);
+    let before = hub.github.charged(&hub.token);
+    wait_for(33);
+    let after = hub.github.charged(&hub.token);
+    watching.kill().unwrap();
+    watching.wait().unwrap();
+    println!(
+        "ten polls without news: {} of the rate limit",
+        after.0 - before.0 + after.1 - before.1
+    );
+    assert_eq!(before, after);
+}

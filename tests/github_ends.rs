@@ -6,9 +6,11 @@ mod github;
 mod hub;
 mod support;
 
-use github::{GitHub, Permission, Remark};
+use std::fmt::Write as _;
+
+use github::Remark;
 use hub::{Hub, REPO};
-use support::{GOOD, Sandbox, TWO};
+use support::{GOOD, TWO};
 
 /// One task, so that the end is near.
 const ONE: &str = r#"title = "One file"
@@ -30,10 +32,6 @@ echo "$PERTASK_TASK, attempt $PERTASK_ATTEMPT" >> "$f"
 rm prompt
 printf '{"status":"complete","summary":"wrote %s"}' "$f" > "$PERTASK_HANDOFF_FILE"
 "#;
-
-fn tip(hub: &Hub, branch: &str) -> String {
-    hub.github.tip(REPO, branch).unwrap()
-}
 
 #[test]
 fn the_base_is_merged_in_before_the_last_pull_request_and_the_gate_looks_again() {
@@ -341,7 +339,7 @@ fn what_keeps_a_run_from_beginning_is_said_and_nothing_is_changed() {
         change(&mut hub);
         let before = hub.refs();
         let out = hub.run(&["start", "wiz"]);
-        said.push_str(&format!("== {what}: exit {}\n{}", out.code, out.err()));
+        let _ = write!(said, "== {what}: exit {}\n{}", out.code, out.err());
         assert_eq!(hub.refs(), before, "{what}");
         hub.github.take_violations();
     };
@@ -405,7 +403,7 @@ fn a_token_without_a_permission_is_named_with_the_setting_to_change() {
         let token = hub.github.token("robot[bot]", scopes);
         hub.sandbox.set("GITHUB_TOKEN", token);
         let out = hub.run(&["start", "wiz"]);
-        said.push_str(&format!("== {scopes}: exit {}\n{}", out.code, out.err()));
+        let _ = write!(said, "== {scopes}: exit {}\n{}", out.code, out.err());
     }
     drop(hub);
     insta::assert_snapshot!(said, @r"
@@ -458,7 +456,6 @@ fn a_renamed_repository_is_followed_and_said() {
 fn a_deleted_branch_is_put_back() {
     let hub = Hub::with(ONE, GOOD);
     hub.run(&["start", "wiz"]).code(0);
-    let head = tip(&hub, "pertask/wiz/1-one");
     hub.github
         .person("olive")
         .delete_branch(REPO, "pertask/wiz/1-one")
@@ -472,5 +469,8 @@ fn a_deleted_branch_is_put_back() {
     --- stderr
     Task 1 of 1, one (First file): pull request #1 was closed
     ");
-    let _ = (head, Permission::Write, GitHub::start, Sandbox::new);
+    assert!(hub.github.tip(REPO, "pertask/wiz/1-one").is_some());
+    hub.github.person("olive").reopen(REPO, 1).unwrap();
+    hub.run(&["continue"]).code(0);
+    assert_eq!(hub.states(), ["review"]);
 }

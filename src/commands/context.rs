@@ -290,9 +290,7 @@ fn forge_base(repo: &Repo, forge: &mut GitHub, wanted: Option<&str>) -> anyhow::
         }
         other => other?,
     }
-    // Not pruned: a run of the terminal is in this repository alone.
-    let prefix = ledger::PREFIX;
-    repo.fetch_more(&remote, &[format!("+{prefix}*:{prefix}*")])?;
+    ledger::fetch_all(repo, &remote)?;
     let commit = repo
         .target(&tracking)?
         .ok_or_else(|| usage!("the remote {} has no branch named {branch}", remote.name))?;
@@ -314,9 +312,8 @@ pub(super) fn sync(repo: &Repo, forge: Option<ForgeKind>) -> anyhow::Result<()> 
     }
     let mut forge = GitHub::open(repo, patience())?;
     if let Some(remote) = forge.remote() {
-        let prefix = ledger::PREFIX;
-        let fetched = repo.fetch_more(remote, &[format!("+{prefix}*:{prefix}*")]);
-        if let Err(GitError::Remote { denied: true, .. }) = &fetched {
+        let fetched = ledger::fetch_all(repo, remote);
+        if let Err(LedgerError::Git(GitError::Remote { denied: true, .. })) = &fetched {
             // GitHub says in better words than git what is wrong with a token.
             forge.look(&[])?;
         }

@@ -29,8 +29,9 @@ pub(super) fn run(args: &ContinueArgs) -> anyhow::Result<Exit> {
     context::sync(&repo, args.forge)?;
     let run = context::run_named(&repo, args.run.as_deref())?;
     let snapshot = Ledger::of(&repo, &run).read()?;
-    let followed = snapshot.state.forge == ForgeKind::Github && snapshot.state.merged.is_none();
-    if snapshot.state.end.is_some() && !(followed && !args.dry_run) {
+    // What became of the last pull request is still to be seen.
+    let over = snapshot.state.forge == ForgeKind::Local || snapshot.state.merged.is_some();
+    if snapshot.state.end.is_some() && (over || args.dry_run) {
         if !args.dry_run {
             catch_up(&repo, &snapshot.state)?;
         }
@@ -178,7 +179,7 @@ fn watch_there(
     told: &mut String,
 ) -> anyhow::Result<bool> {
     const FIRST: Duration = Duration::from_secs(15);
-    const LONGEST: Duration = Duration::from_secs(120);
+    const LONGEST: Duration = Duration::from_mins(2);
     let state = &rest.snapshot.state;
     let mut text = format!(
         "Watching run {} on GitHub (Ctrl-C stops watching)",
@@ -197,9 +198,19 @@ fn watch_there(
         *told = text;
     }
     let mut pause = FIRST;
+    let mut lost = false;
     loop {
-        if driver.has_news()? {
-            return Ok(true);
+        match driver.has_news() {
+            Ok(true) => return Ok(true),
+            Ok(false) => {}
+            // A line that is down for a while is what watching is for; a limit is said at once.
+            Err(e) if forge::is_passing(&e) && !forge::is_limit(&e) => {
+                if !lost {
+                    eprint(&format!("{e:#}; still watching\n"));
+                }
+                lost = true;
+            }
+            Err(e) => return Err(e),
         }
         let until = Instant::now() + poll_pause(pause);
         while Instant::now() < until {
@@ -273,7 +284,7 @@ pub(super) fn change(
 }
 
 enum Answer {
-    Decided(Review),
+    Decided(Box<Review>),
     Later,
 }
 
@@ -292,7 +303,7 @@ fn checkpoint(
         .map(|b| b.head.clone())
         .unwrap_or_default();
     let review = |decision, text: String| -> anyhow::Result<Answer> {
-        Ok(Answer::Decided(Review {
+        Ok(Answer::Decided(Box::new(Review {
             decision,
             by: repo.identity()?,
             at: Timestamp::now(),
@@ -300,7 +311,7 @@ fn checkpoint(
             text,
             round: item.round,
             source: None,
-        }))
+        })))
     };
     let success = success(repo, snapshot, item)?;
     let text = report::checkpoint::text(state, item, &success, style(&std::io::stderr()));

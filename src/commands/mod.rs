@@ -224,7 +224,9 @@ fn classify(error: &anyhow::Error) -> Exit {
             return match ledger {
                 LedgerError::Unknown(_) | LedgerError::Newer { .. } => Exit::Usage,
                 LedgerError::Raced(_) => Exit::Temporary,
-                LedgerError::Damaged { .. } | LedgerError::Refused { .. } => Exit::PersonNeeded,
+                LedgerError::Damaged { .. }
+                | LedgerError::Refused { .. }
+                | LedgerError::Rewritten { .. } => Exit::PersonNeeded,
                 // Transparent, so the git error itself is no link of the chain.
                 LedgerError::Git(git) => of_git(git),
             };

@@ -7,6 +7,7 @@ use super::{Exit, context, drive, print};
 use crate::driver::home;
 use crate::git::Repo;
 use crate::ledger::Ledger;
+use crate::plan::ForgeKind;
 use crate::report;
 use crate::run::decide::{Facts, Wait, decide};
 use crate::run::state::{Phase, State};
@@ -14,8 +15,20 @@ use crate::run::state::{Phase, State};
 /// `git pertask status`.
 pub(super) fn run(args: &StatusArgs) -> anyhow::Result<Exit> {
     let repo = context::repository()?;
-    let run = context::run_named(&repo, args.run.as_deref())?;
-    let state = Ledger::of(&repo, &run).read()?.state;
+    let state = match named(&repo, args) {
+        Ok(state) if state.forge == ForgeKind::Local => state,
+        // Somewhere else it may have gone on, or begun.
+        here => {
+            if let Err(e) = context::sync(&repo, None) {
+                use std::io::Write as _;
+                let mut err = std::io::stderr().lock();
+                let _ = writeln!(err, "warning: this is how it was last seen here: {e:#}");
+                here?
+            } else {
+                named(&repo, args)?
+            }
+        }
+    };
     let waits = waits(&repo, &state);
     let now = Timestamp::now();
     if args.json {
@@ -30,6 +43,11 @@ pub(super) fn run(args: &StatusArgs) -> anyhow::Result<Exit> {
         ))?;
     }
     Ok(Exit::Done)
+}
+
+fn named(repo: &Repo, args: &StatusArgs) -> anyhow::Result<State> {
+    let run = context::run_named(repo, args.run.as_deref())?;
+    Ok(Ledger::of(repo, &run).read()?.state)
 }
 
 /// What the run waits for, as far as the ledger alone says; refs are not looked at.

@@ -174,28 +174,16 @@ impl Driver<'_> {
             };
             if self.there.shown.get(&key) == Some(&page)
                 && pull.is_some()
-                && self.noted(state, &key, &page)
+                && noted(state, &key, &page)
             {
                 continue;
             }
-            if self.forge.differs(&page, pull) || !self.noted(state, &key, &page) {
+            if self.forge.differs(&page, pull) || !noted(state, &key, &page) {
                 facts.differs.insert(key);
             }
         }
         facts.seen = Some(seen);
         Ok(())
-    }
-
-    /// Whether the ledger knows that a pull request shows this page's commit.
-    fn noted(&self, state: &State, key: &str, page: &Page) -> bool {
-        let pull = if key == LAST {
-            // The run branch grows without being shown anew.
-            return state.end.is_none() || state.pull.is_some();
-        } else {
-            state.item(key).and_then(|i| i.pull.as_ref())
-        };
-        pull.is_some_and(|p| p.head == page.head)
-            && state.item(key).is_none_or(|i| unreplied(i).is_none())
     }
 
     fn base_ref(&self) -> String {
@@ -209,14 +197,8 @@ impl Driver<'_> {
             return Ok(false);
         }
         let now = Instant::now();
-        let due = match self.there.asked_for_news {
-            Some(at) => now.duration_since(at) >= poll_pause(NEWS),
-            None => {
-                self.there.asked_for_news = Some(now);
-                false
-            }
-        };
-        if !due {
+        let asked = *self.there.asked_for_news.get_or_insert(now);
+        if now.duration_since(asked) < poll_pause(NEWS) {
             return Ok(false);
         }
         self.there.asked_for_news = Some(now);
@@ -477,15 +459,9 @@ impl Driver<'_> {
                 hearing.reply = why;
                 Ok(format!("A comment of {by} does not count"))
             }
-            VoiceKind::Command(command) => self.obey(
-                snapshot,
-                &mut state,
-                key,
-                &pull,
-                &voice,
-                command,
-                &mut hearing,
-            ),
+            VoiceKind::Command(command) => {
+                Self::obey(snapshot, &mut state, key, &voice, command, &mut hearing)
+            }
             VoiceKind::Approval { .. } | VoiceKind::Dismissed => return Ok(()),
         };
         let said = match outcome {
@@ -517,13 +493,10 @@ impl Driver<'_> {
             .collect()
     }
 
-    #[expect(clippy::too_many_arguments, reason = "a command with all it is about")]
     fn obey(
-        &self,
         snapshot: &Snapshot,
         state: &mut State,
         key: &str,
-        pull: &SeenPull,
         voice: &Voice,
         command: &Command,
         hearing: &mut Hearing,
@@ -586,7 +559,7 @@ impl Driver<'_> {
             }
             Command::Abort => transition::aborted(state, &by, Timestamp::now()),
             Command::Status => {
-                hearing.reply = Some(self.status_text(snapshot, pull));
+                hearing.reply = Some(Self::status_text(snapshot));
                 Ok(format!("{login} asks how it stands"))
             }
             Command::Misread { hint } => {
@@ -652,7 +625,7 @@ impl Driver<'_> {
             },
             at: last.map_or_else(Timestamp::now, |v| v.at),
             commit: head.unwrap_or_default(),
-            text: last.map(|v| crate::forge::plain(v)).unwrap_or_default(),
+            text: last.map(crate::forge::plain).unwrap_or_default(),
             round: item.round,
             source: last.map(|v| Source {
                 ids: vec![v.id.clone()],
@@ -712,6 +685,10 @@ impl Driver<'_> {
             .is_ancestor(&state.run_branch.head, commit)
             .unwrap_or(false);
         let head = if known { commit.clone() } else { there };
+        let merged = Merged {
+            commit: head.clone(),
+            ..merged
+        };
         let mut said = transition::taken(&mut state, key, merged, &head)?;
         said.push_str(&self.judged(&mut state)?);
         self.record(snapshot, state, &said, Vec::new(), audience)
@@ -767,8 +744,8 @@ impl Driver<'_> {
         match self.record(snapshot, state, &said, Vec::new(), audience) {
             Err(e) => match e.downcast_ref::<LedgerError>() {
                 Some(LedgerError::Refused { why, .. }) => {
-                    let held = BaseHeld::Refused { why: why.clone() };
-                    self.there.base_held = Some((base.to_owned(), held));
+                    let refused = BaseHeld::Refused { why: why.clone() };
+                    self.there.base_held = Some((base.to_owned(), refused));
                     Ok(())
                 }
                 _ => Err(e),
@@ -776,6 +753,18 @@ impl Driver<'_> {
             ok => ok,
         }
     }
+}
+
+/// Whether the ledger knows that a pull request shows this page's commit.
+fn noted(state: &State, key: &str, page: &Page) -> bool {
+    let pull = if key == LAST {
+        // The run branch grows without being shown anew.
+        return state.end.is_none() || state.pull.is_some();
+    } else {
+        state.item(key).and_then(|i| i.pull.as_ref())
+    };
+    pull.is_some_and(|p| p.head == page.head)
+        && state.item(key).is_none_or(|i| unreplied(i).is_none())
 }
 
 /// The latest passed attempt that answers a review with threads nobody was answered in yet.

@@ -134,6 +134,15 @@ pub fn is_passing(error: &anyhow::Error) -> bool {
     })
 }
 
+/// Whether an error is a rate limit that lasts longer than we wait.
+#[must_use]
+pub fn is_limit(error: &anyhow::Error) -> bool {
+    let mut causes = error
+        .chain()
+        .filter_map(|c| c.downcast_ref::<github::ApiError>());
+    causes.any(|e| matches!(e, github::ApiError::Limited { .. }))
+}
+
 /// The words of a review or comment, cleaned.
 #[must_use]
 pub fn plain(voice: &Voice) -> String {

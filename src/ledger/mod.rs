@@ -46,6 +46,18 @@ pub enum LedgerError {
         /// What it says.
         why: String,
     },
+    /// The remote's ledger is not a continuation of what was here.
+    #[error(
+        "the ledger of run {run} was rewritten at the remote: here it is at {ours}, there at {theirs}, which does not follow from it; nothing was taken over. Find out who did that; to go on from theirs: git update-ref {name} {theirs}", name = format!("{PREFIX}{run}")
+    )]
+    Rewritten {
+        /// The run.
+        run: String,
+        /// The commit here.
+        ours: String,
+        /// The commit there.
+        theirs: String,
+    },
     /// There is no such run.
     #[error("there is no run named {0}")]
     Unknown(String),
@@ -134,6 +146,37 @@ pub fn runs(repo: &Repo) -> Result<Vec<String>> {
         .collect())
 }
 
+/// Brings the ledgers of all runs up to the remote. Those that are here alone stay.
+///
+/// # Errors
+/// [`LedgerError::Rewritten`], after everything else was taken over; the remote cannot be reached.
+pub fn fetch_all(repo: &Repo, remote: &Remote) -> Result<()> {
+    growing(repo, || {
+        Ok(repo.fetch_more(remote, &[format!("+{PREFIX}*:{PREFIX}*")])?)
+    })
+}
+
+/// A ledger only grows: what a fetch made of one that does not is taken back.
+fn growing(repo: &Repo, fetch: impl FnOnce() -> Result<()>) -> Result<()> {
+    let before = repo.refs_below(PREFIX)?;
+    fetch()?;
+    let mut rewritten = None;
+    for (name, ours) in before {
+        let Some(theirs) = repo.target(&name)? else {
+            continue;
+        };
+        if theirs != ours && !repo.is_ancestor(&ours, &theirs)? {
+            repo.swap(&name, Some(&theirs), &ours, "a ledger only grows")?;
+            rewritten = Some(LedgerError::Rewritten {
+                run: name.trim_start_matches(PREFIX).to_owned(),
+                ours,
+                theirs,
+            });
+        }
+    }
+    rewritten.map_or(Ok(()), Err)
+}
+
 impl<'r> Ledger<'r> {
     /// The ledger of `run`, whether or not it is there yet.
     #[must_use]
@@ -176,12 +219,12 @@ impl<'r> Ledger<'r> {
             ),
             format!("+refs/heads/{base}:refs/remotes/{name}/{base}"),
         ];
-        match self.repo.fetch(remote, &refspecs) {
+        growing(self.repo, || match self.repo.fetch(remote, &refspecs) {
             Err(GitError::NoSuchRef { detail, .. }) if detail.contains(PREFIX) => {
                 Err(LedgerError::Unknown(self.run.clone()))
             }
             other => Ok(other?),
-        }
+        })
     }
 
     /// Brings the ledger alone up to the remote.
@@ -193,10 +236,12 @@ impl<'r> Ledger<'r> {
             return Ok(());
         };
         let ours = self.ref_name();
-        match self.repo.fetch_more(remote, &[format!("+{ours}:{ours}")]) {
-            Err(GitError::NoSuchRef { .. }) => Err(LedgerError::Unknown(self.run.clone())),
-            other => Ok(other?),
-        }
+        growing(self.repo, || {
+            match self.repo.fetch_more(remote, &[format!("+{ours}:{ours}")]) {
+                Err(GitError::NoSuchRef { .. }) => Err(LedgerError::Unknown(self.run.clone())),
+                other => Ok(other?),
+            }
+        })
     }
 
     /// Full name of the ref where a branch of the run is, as far as is known here.

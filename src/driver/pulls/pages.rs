@@ -211,7 +211,7 @@ impl Driver<'_> {
     }
 
     /// Where a run stands, for somebody who asks with a comment.
-    pub(super) fn status_text(&self, snapshot: &Snapshot, _: &SeenPull) -> String {
+    pub(super) fn status_text(snapshot: &Snapshot) -> String {
         let style = crate::report::Style { colour: false };
         crate::report::status::text(&snapshot.state, &[], jiff::Timestamp::now(), style)
     }

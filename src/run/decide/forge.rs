@@ -39,12 +39,11 @@ pub(super) fn ended(state: &State, facts: &Facts, decision: &mut Decision) {
         PullStanding::Merged { .. } if state.merged.is_none() => {
             decision.actions.push(Action::TakeMerged { item });
         }
-        PullStanding::Merged { .. } => {}
         PullStanding::Closed | PullStanding::Open if is_news(state.pull.as_ref(), pull) => {
             let closed = pull.standing == PullStanding::Closed;
             decision.actions.push(Action::TakeClosed { item, closed });
         }
-        PullStanding::Closed => {}
+        PullStanding::Merged { .. } | PullStanding::Closed => {}
         PullStanding::Open => {
             let ours = &state.run_branch;
             match facts.standings.get(&ours.name) {

@@ -40,13 +40,10 @@ pub fn shown(state: &mut State, key: &str, seen: Pull) -> Result<Said, NotPossib
         }
         Some(_) => format!("{name}: pull request #{number} shows {}", short(&head)),
     };
-    let (heard, replied) = pull
-        .take()
-        .map(|p| (p.heard, p.replied))
-        .unwrap_or_default();
+    let before = pull.take().unwrap_or_default();
     *pull = Some(Pull {
-        replied: seen.replied.or(replied),
-        heard,
+        replied: seen.replied.or(before.replied),
+        heard: before.heard,
         ..seen
     });
     Ok(capital(&said))
