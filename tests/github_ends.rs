@@ -230,6 +230,30 @@ fn an_ended_run_closes_its_pull_requests_and_a_skipped_task_its_own() {
 }
 
 #[test]
+fn an_amended_plan_is_read_from_the_remote_and_recorded_there() {
+    let hub = Hub::with(TWO, GOOD);
+    hub.run(&["start", "wiz"]).code(0);
+    let plan = TWO.replace("Second file", "Another file");
+    hub.github
+        .person("olive")
+        .push(REPO, "main", &[(".pertask/wiz/plan.toml", &plan)], "Amend")
+        .unwrap();
+    let out = hub.run(&["amend"]).code(0);
+    insta::assert_snapshot!(out.text(), @r"
+    exit 0
+    --- stdout
+    From main at [ID]:
+    - task two: title: Second file → Another file
+    Recorded. Go on: git pertask continue wiz
+    --- stderr
+    ");
+    let other = hub.clone();
+    hub.github.person("olive").approve(REPO, 1, "").unwrap();
+    hub.run_in(&other, &["continue"]).code(0);
+    assert_eq!(hub.github.pull(REPO, 2).title, "[wiz 2/2] Another file");
+}
+
+#[test]
 fn a_clone_that_is_lost_is_replaced_by_another_and_nothing_is_repeated() {
     let hub = Hub::with(TWO, GOOD);
     hub.run(&["start", "wiz"]).code(0);

@@ -6,8 +6,10 @@ use super::cli::{AmendArgs, Settings};
 use super::context;
 use super::{Exit, print};
 use crate::driver::home::RunLock;
+use crate::forge;
 use crate::git::{NewCommit, Repo};
 use crate::ledger::{Ledger, Snapshot};
+use crate::plan::ForgeKind;
 use crate::publish;
 use crate::run::amend::{self, Amendment};
 use crate::run::state::Person;
@@ -15,10 +17,13 @@ use crate::run::state::Person;
 /// `git pertask amend`.
 pub(super) fn run(args: &AmendArgs) -> anyhow::Result<Exit> {
     let repo = context::repository()?;
+    context::sync(&repo, None)?;
     let run = context::run_named(&repo, args.run.as_deref())?;
     let by = repo.identity()?;
     let lock = RunLock::take(&repo, &run)?;
-    let ledger = Ledger::of(&repo, &run);
+    let kind = Ledger::of(&repo, &run).read()?.state.forge;
+    let forge = forge::open(kind, &repo, context::patience())?;
+    let ledger = Ledger::of(&repo, &run).kept_at(forge.remote().cloned());
     let snapshot = ledger.read()?;
     let state = &snapshot.state;
     let (plan, config) = (
@@ -27,6 +32,7 @@ pub(super) fn run(args: &AmendArgs) -> anyhow::Result<Exit> {
     );
     // The choices made on the command line at the start hold on where the base says nothing new.
     let settings = Settings {
+        forge: Some(kind),
         base: Some(state.base.branch.clone()),
         params: plan
             .parameters
@@ -39,6 +45,8 @@ pub(super) fn run(args: &AmendArgs) -> anyhow::Result<Exit> {
         &repo,
         &state.plan,
         &Settings {
+            // A commit is read where it is, whoever reviews.
+            forge: Some(ForgeKind::Local),
             base: Some(state.base.commit.clone()),
             ..settings.clone()
         },
