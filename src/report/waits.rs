@@ -157,8 +157,7 @@ impl<'s> Names<'s> {
                 line(limit)
             ),
             Wait::Votes { item, why } => format!(
-                "{} of {}: {}",
-                if why.len() == 1 { "this" } else { "these" },
+                "an approval that counts, for {}: {}",
                 self.name(item),
                 short_line(&why.join("; "), 2 * QUOTE)
             ),
