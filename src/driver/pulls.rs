@@ -446,7 +446,9 @@ impl Driver<'_> {
                 let reviews = self.unheard_requests(&state, key, &pull);
                 hearing.ids = reviews.iter().map(|v| v.id.clone()).collect();
                 let asked = self.forge.asked_for(&pull, &reviews)?;
-                let review = review(&voice, &hearing.ids, asked.text, asked.threads);
+                hearing.answer = asks(&state, key);
+                let mut review = review(&voice, &hearing.ids, asked.text, asked.threads);
+                review.by.name = names(&reviews);
                 take_review(&mut state, key, review)
             }
             VoiceKind::Command(_)
@@ -533,16 +535,11 @@ impl Driver<'_> {
                 }
             }
             Command::Revise { text } => {
-                hearing.answer = state.item(key).is_some_and(|i| {
-                    matches!(
-                        i.phase,
-                        Phase::Blocked {
-                            question: Some(_),
-                            ..
-                        }
-                    )
-                });
-                let review = review(voice, &hearing.ids, text.clone(), Vec::new());
+                hearing.answer = asks(state, key);
+                let mut review = review(voice, &hearing.ids, text.clone(), Vec::new());
+                if !hearing.answer {
+                    review.commit.clone_from(&pull.head);
+                }
                 take_review(state, key, review)
             }
             Command::Retry { fresh } => {
@@ -819,6 +816,30 @@ fn take_review(state: &mut State, key: &str, review: Review) -> Result<String, N
     } else {
         transition::reviewed(state, key, review)
     }
+}
+
+/// Whether an item's agent asked something.
+fn asks(state: &State, key: &str) -> bool {
+    state.item(key).is_some_and(|i| {
+        matches!(
+            i.phase,
+            Phase::Blocked {
+                question: Some(_),
+                ..
+            }
+        )
+    })
+}
+
+/// `olive and mallory`: who said something, each once.
+fn names(voices: &[Voice]) -> String {
+    let mut names: Vec<&str> = Vec::new();
+    for voice in voices {
+        if !names.contains(&voice.by.login.as_str()) {
+            names.push(&voice.by.login);
+        }
+    }
+    names.join(" and ")
 }
 
 /// The pull requests there may be something to see of.

@@ -7,6 +7,7 @@
 use std::fmt::Write as _;
 
 use super::spoken::spoken;
+use crate::run::state::THREADS_BELOW;
 use crate::text;
 
 /// Most characters of a review's text, in all.
@@ -118,8 +119,14 @@ const SIZES: [(usize, usize); 4] = [(14, 2_000), (8, 800), (4, 300), (2, 160)];
 /// The review and its threads as one text.
 #[must_use]
 pub fn compose(review: &Said, threads: &[Thread]) -> Feedback {
+    compose_all(std::slice::from_ref(review), threads)
+}
+
+/// Several reviews, and the threads of all, as one text.
+#[must_use]
+pub fn compose_all(reviews: &[Said], threads: &[Thread]) -> Feedback {
     let open: Vec<&Thread> = threads.iter().filter(|t| counts(t)).collect();
-    let head = head(review, !open.is_empty());
+    let head = head(reviews, !open.is_empty());
     let room = MOST.saturating_sub(head.chars().count() + END);
     let mut blocks = Vec::new();
     for (lines, words) in SIZES {
@@ -146,7 +153,8 @@ pub fn compose(review: &Said, threads: &[Thread]) -> Feedback {
     }
     let left_out = open.len() - taken;
     if left_out > 0 {
-        let url = text::clipped(text::line(&review.url), 200);
+        let url = reviews.last().map_or("", |r| &r.url);
+        let url = text::clipped(text::line(url), 200);
         let _ = writeln!(
             text,
             "{left_out} of {} threads are left out here for their length; a later review can bring them again ({url}).",
@@ -172,25 +180,37 @@ fn counts(thread: &Thread) -> bool {
     !thread.resolved && !thread.outdated && thread.comments.iter().any(said)
 }
 
-fn head(review: &Said, threads: bool) -> String {
+fn head(reviews: &[Said], threads: bool) -> String {
     let mut out = String::new();
-    let body = if review.permitted {
-        text::shorten(&spoken(&review.body), BODY)
-    } else {
-        String::new()
-    };
-    if !body.is_empty() {
+    let many = reviews.len() > 1;
+    let most = BODY / reviews.len().max(1);
+    for review in reviews.iter().filter(|r| r.permitted) {
+        let body = text::shorten(&spoken(&review.body), most);
+        if body.is_empty() {
+            continue;
+        }
+        if many {
+            let by = text::clipped(text::line(&review.by), 60);
+            let _ = writeln!(out, "{by}:");
+        }
         for line in body.lines() {
-            // What begins a thread is ours.
-            let gap = if line.starts_with("[T") { " " } else { "" };
+            // What begins a thread, or another's words, is ours.
+            let ours = line.starts_with("[T") || line == THREADS_BELOW;
+            let gap = match (many, ours) {
+                (true, _) if line.is_empty() => "",
+                (true, _) => "  ",
+                (false, true) => " ",
+                (false, false) => "",
+            };
             let _ = writeln!(out, "{gap}{line}");
         }
         out.push('\n');
-    } else if !threads {
+    }
+    if out.is_empty() && !threads {
         out.push_str("Changes are requested, without a word about which.\n");
     }
     if threads {
-        out.push_str("Threads on the change, each with a name in brackets:\n\n");
+        let _ = writeln!(out, "{THREADS_BELOW}\n");
     }
     out
 }

@@ -262,10 +262,16 @@ fn review(review: &Review) -> String {
     };
     let who = markdown(&clean::short_line(&review.by.name, 60));
     let when = words::time(review.at);
-    if clean::line(&review.text).is_empty() {
-        format!("Review by {who}, {when}: {what}")
+    let threads = match review.source.as_ref().map_or(0, |s| s.threads.len()) {
+        0 => String::new(),
+        1 => " in 1 thread".to_owned(),
+        n => format!(" in {n} threads"),
+    };
+    let words = review.words();
+    if clean::line(words).is_empty() {
+        format!("Review by {who}, {when}: {what}{threads}")
     } else {
-        format!("Review by {who}, {when}: {what}: {}", quote(&review.text))
+        format!("Review by {who}, {when}: {what}{threads}: {}", quote(words))
     }
 }
 

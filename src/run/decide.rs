@@ -549,7 +549,6 @@ fn starts(state: &State, facts: &Facts, decision: &mut Decision) {
 
 mod forge;
 
-pub(crate) use forge::answers;
 use forge::{ended, left_out, merged_there, open_there, shown_and_heard};
 
 #[cfg(test)]

@@ -423,6 +423,21 @@ pub struct Review {
     pub source: Option<Source>,
 }
 
+/// What stands between the words of a review and the threads that follow them in [`Review::text`].
+pub const THREADS_BELOW: &str = "Threads on the change, each with a name in brackets:";
+
+impl Review {
+    /// Their words without the threads.
+    #[must_use]
+    pub fn words(&self) -> &str {
+        let threads = self.source.as_ref().is_some_and(|s| !s.threads.is_empty());
+        match self.text.split_once(THREADS_BELOW) {
+            Some((words, _)) if threads => words,
+            _ => &self.text,
+        }
+    }
+}
+
 /// A review given on a forge.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {

@@ -76,7 +76,11 @@ pub fn lines(scope: &Scope, lines_of: &dyn Fn(&str) -> Option<u32>) -> CheckOutc
                 ));
             }
             Some(max) => found.push(format!("{} has {lines} of {max} lines", file.path)),
-            None => found.push(format!("{} has {lines} lines", file.path)),
+            None => found.push(format!(
+                "{} has {lines} {}",
+                file.path,
+                if lines == 1 { "line" } else { "lines" }
+            )),
         }
     }
     let passed = over.is_empty();

@@ -9,7 +9,6 @@ use crate::publish;
 use crate::report::pull::{self, Answer, Links, Near, PullRef, Sheet, ThreadReply};
 use crate::run::LAST;
 use crate::run::approval;
-use crate::run::decide::answers;
 use crate::run::order::AttemptResult;
 use crate::run::seen::{Seen, SeenPull, Voice};
 use crate::run::state::{Heard, Item, Phase, Pull, State};
@@ -59,7 +58,7 @@ impl Driver<'_> {
             };
             let mut reviewers = self.reviewers(state, state.pull.is_some(), &seen.viewer.login);
             if let Some(there) = there {
-                reviewers.extend(self.to_ask_again(state.pull.as_ref(), &[], there));
+                reviewers.extend(self.to_ask_again(state.pull.as_ref(), there));
             }
             let page = Page {
                 branch: state.run_branch.name.clone(),
@@ -126,7 +125,7 @@ impl Driver<'_> {
         }
         let mut reviewers = self.reviewers(state, item.pull.is_some(), viewer);
         if let (Phase::Review, Some(there)) = (&item.phase, there) {
-            reviewers.extend(self.to_ask_again(item.pull.as_ref(), &answers(item), there));
+            reviewers.extend(self.to_ask_again(item.pull.as_ref(), there));
         }
         Ok(Page {
             // A person may word it better; it is ours only when it is opened.
@@ -170,13 +169,14 @@ impl Driver<'_> {
     }
 
     /// Those whose request for changes was worked on, and who have not said since whether it will do.
-    fn to_ask_again(&self, ours: Option<&Pull>, answers: &[&str], there: &SeenPull) -> Vec<String> {
+    fn to_ask_again(&self, ours: Option<&Pull>, there: &SeenPull) -> Vec<String> {
         let heard: Vec<&str> = ours
             .iter()
             .flat_map(|p| &p.heard)
             .map(|h: &Heard| h.id.as_str())
             .collect();
-        let outstanding = approval::outstanding(there, answers, self.policy());
+        // Who answered a question wants to see what became of it, too.
+        let outstanding = approval::outstanding(there, &[], self.policy());
         outstanding
             .into_iter()
             .filter(|who| {
@@ -207,7 +207,13 @@ impl Driver<'_> {
             return Ok(None);
         };
         let origin = self.repo.merge_base(&state.run_branch.head, commit)?;
-        Ok(Some(self.repo.patch(&origin, commit)?))
+        let log = [(publish::log_path(state), None)];
+        let tree = |at: &str| {
+            let tree = self.repo.tree_of(at)?;
+            self.repo.with_entries(Some(&tree), &log)
+        };
+        // The log is ours, and shown elsewhere.
+        Ok(Some(self.repo.patch(&tree(&origin)?, &tree(commit)?)?))
     }
 
     /// Where a run stands, for somebody who asks with a comment.

@@ -229,17 +229,8 @@ impl Forge for GitHub {
             body: r.text.clone(),
             url: r.url.clone(),
         };
-        let Some((last, others)) = reviews.split_last() else {
-            return Ok(Asked::default());
-        };
-        // The threads are everybody's, so they are told of once.
-        let mut texts: Vec<String> = others
-            .iter()
-            .map(|r| feedback::compose(&said(r), &[]).text)
-            .collect();
-        let feedback = feedback::compose(&said(last), &threads);
-        texts.push(feedback.text);
-        texts.retain(|t| !t.trim().is_empty());
+        let said: Vec<feedback::Said> = reviews.iter().map(said).collect();
+        let feedback = feedback::compose_all(&said, &threads);
         let refs = feedback
             .threads
             .iter()
@@ -257,7 +248,7 @@ impl Forge for GitHub {
             })
             .collect();
         Ok(Asked {
-            text: texts.join("\n\n"),
+            text: feedback.text,
             threads: refs,
         })
     }

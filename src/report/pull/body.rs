@@ -81,6 +81,7 @@ fn content(sheet: &Sheet<'_>, caps: Caps) -> String {
         sheet.pulls,
         sheet.links,
         caps.tasks,
+        Some(sheet.item),
     ));
     out
 }
@@ -171,7 +172,7 @@ fn stopped(out: &mut String, sheet: &Sheet<'_>, caps: Caps) {
     let mut said = String::new();
     let kind = match &sheet.item.phase {
         Phase::Failed { reasons } => {
-            said.push_str("**Failed.** What did not hold:\n\n");
+            said.push_str("**What did not hold:**\n\n");
             parts::bullets(&mut said, reasons, caps, &sheet.show());
             "CAUTION"
         }

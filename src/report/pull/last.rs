@@ -107,7 +107,7 @@ impl Page<'_> {
         self.p0(&mut out);
         self.deciding(&mut out);
         out.push_str(&tasks::block(
-            self.state, self.pulls, self.links, caps.tasks,
+            self.state, self.pulls, self.links, caps.tasks, None,
         ));
         out
     }

@@ -9,7 +9,7 @@ use crate::report::log as log_entries;
 use crate::report::markdown::{cell, code, fenced, folded, line, link, prose};
 use crate::report::words;
 use crate::run::order::{Change, CheckKind, OrderKind};
-use crate::run::state::CheckSummary;
+use crate::run::state::{CheckSummary, Phase};
 use crate::run::transition::short;
 use crate::text;
 
@@ -136,7 +136,12 @@ fn shown<'a>(sheet: &Sheet<'a>) -> Vec<Shown<'a>> {
 /// What the checks found: a table, the findings of the rules with their places, the outputs folded.
 pub(super) fn checks(out: &mut String, sheet: &Sheet<'_>, caps: Caps) {
     let checks = shown(sheet);
-    if checks.is_empty() {
+    // An agent that stopped before it made anything: that nothing is there is no finding.
+    let stopped = matches!(sheet.item.phase, Phase::Blocked { .. });
+    let nothing = sheet
+        .attempt()
+        .is_none_or(|a| facts::files(sheet.item, a).is_empty());
+    if checks.is_empty() || (stopped && nothing) {
         return;
     }
     out.push_str("### Checks\n\n| Check | Result | Found |\n|---|---|---|\n");
@@ -315,7 +320,8 @@ pub(super) fn kept(out: &mut String, sheet: &Sheet<'_>, caps: Caps) {
 pub(super) fn criteria(out: &mut String, sheet: &Sheet<'_>, caps: Caps) {
     let ids = sheet.item.tasks.iter().map(|t| t.id.as_str());
     let success = sheet.plan.success_of(ids);
-    if success.is_empty() {
+    // Of a draft there is nothing to judge yet.
+    if success.is_empty() || is_draft(sheet.item) {
         return;
     }
     out.push_str("### Success criteria\n\nYours to judge; no check ticks them.\n\n");

@@ -101,9 +101,21 @@ fn judged(state: &State, item: &Item, kind: CheckKind) -> (CheckState, String) {
     };
     match checks.as_slice() {
         [] if attempt.outcome == Outcome::Passed => (CheckState::Success, none.to_owned()),
+        // The base is built before everything else, if there is anything to build with.
+        [] if kind == CheckKind::Build && state.base_build.is_none() => {
+            (CheckState::Success, none.to_owned())
+        }
         [] => (
             CheckState::Failure,
-            format!("not run: {}", words::outcome(attempt.outcome)),
+            format!(
+                "not run: attempt {} {} before",
+                attempt.number,
+                match attempt.outcome {
+                    Outcome::Question => "asked a question",
+                    Outcome::Blocked => "was blocked",
+                    _ => "failed",
+                }
+            ),
         ),
         [one] if kind == CheckKind::Rules => {
             (CheckState::Success, format!("{about}: {}", one.detail))

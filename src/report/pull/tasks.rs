@@ -27,7 +27,7 @@ const COLOURS: [(TaskState, &str); 8] = [
 /// The block of all tasks with its markers.
 #[must_use]
 pub fn tasks_block(state: &State, pulls: &BTreeMap<String, PullRef>, links: &Links) -> String {
-    block(state, pulls, links, MANY)
+    block(state, pulls, links, MANY, None)
 }
 
 /// `old`, a pull request's body as it is now, with only the block of all tasks renewed. `None` when
@@ -37,12 +37,13 @@ pub fn updated_tasks(old: &str, block: &str) -> Option<String> {
     region::replaced(old, block, region::TASKS, false)
 }
 
-/// [`tasks_block`] with at most so many rows.
+/// [`tasks_block`] with at most so many rows, on the page of `own`.
 pub(super) fn block(
     state: &State,
     pulls: &BTreeMap<String, PullRef>,
     links: &Links,
     most: usize,
+    own: Option<&Item>,
 ) -> String {
     let items: Vec<&Item> = state.items.iter().collect();
     let whole = items.len() <= most.min(MANY);
@@ -61,12 +62,16 @@ pub(super) fn block(
         let which = number(state, item).unwrap_or_default();
         let which = which.split('/').next().unwrap_or_default();
         let page = pulls.get(&item.branch_leaf());
-        let page = page.map_or_else(String::new, |p| parts::pull(p, links));
+        let page = match page {
+            _ if own.is_some_and(|own| own.key == item.key) => "this one".to_owned(),
+            Some(page) => parts::pull(page, links),
+            None => String::new(),
+        };
         let _ = writeln!(
             out,
             "| {which} | {} | {} | {page} |",
             cell(&line(&name(state, item), 100)),
-            word(item),
+            said(of(item)),
         );
     }
     if whole {
@@ -84,11 +89,21 @@ pub(super) fn block(
 
 /// `1 merged, 1 in review, 2 pending`.
 fn counts(items: &[&Item]) -> String {
-    let said: Vec<String> = COLOURS
+    let order = [
+        TaskState::Merged,
+        TaskState::Approved,
+        TaskState::Review,
+        TaskState::Running,
+        TaskState::Failed,
+        TaskState::Blocked,
+        TaskState::Skipped,
+        TaskState::Pending,
+    ];
+    let said: Vec<String> = order
         .iter()
-        .map(|(state, _)| {
+        .map(|state| {
             let count = items.iter().filter(|i| of(i) == *state).count();
-            (count, state.word())
+            (count, said(*state))
         })
         .filter(|(count, _)| *count > 0)
         .map(|(count, word)| format!("{count} {word}"))
@@ -102,6 +117,15 @@ fn counts(items: &[&Item]) -> String {
 
 fn of(item: &Item) -> TaskState {
     TaskState::from(&item.phase)
+}
+
+/// The state as one says it of a task.
+fn said(state: TaskState) -> &'static str {
+    match state {
+        TaskState::Review => "in review",
+        TaskState::Skipped => "left out",
+        other => other.word(),
+    }
 }
 
 fn word(item: &Item) -> &'static str {
@@ -125,12 +149,13 @@ fn graph(out: &mut String, items: &[&Item]) {
         } else {
             format!("{} ", item.position)
         };
-        let word = word(item);
         let _ = writeln!(
             out,
-            "  t{}[\"{which}{}: {word}\"]:::{word}",
+            "  t{}[\"{which}{}: {}\"]:::{}",
             i + 1,
-            label(&item.key)
+            label(&item.key),
+            said(of(item)),
+            word(item)
         );
     }
     for (i, item) in items.iter().enumerate() {

@@ -230,7 +230,7 @@ fn decided(item: &Item, pull: &SeenPull, policy: Policy) -> Option<Verdict> {
 }
 
 /// Ids of what was said in answer to an agent's question.
-pub(crate) fn answers(item: &Item) -> Vec<&str> {
+fn answers(item: &Item) -> Vec<&str> {
     let heard = item.pull.iter().flat_map(|p| &p.heard);
     heard.filter(|h| h.answer).map(|h| h.id.as_str()).collect()
 }
