@@ -216,17 +216,17 @@ fn a_review_becomes_a_revision_and_each_thread_is_answered() {
     == one.txt: 0
 
     == one.txt: 1
-    <!-- pertask:reply PRRT_kw1025 [OID] -->
+    <!-- pertask:reply [THREAD] [OID] -->
     [`[ID]`]([GITHUB]/acme/widgets/commit/[OID]) changes `one.txt` by +2 −2. The lines here changed.
 
     The agent's own words, not verified:
 
     > Line 3 says so now
     == one.txt: 1
-    <!-- pertask:reply PRRT_kw1027 [OID] -->
+    <!-- pertask:reply [THREAD] [OID] -->
     [`[ID]`]([GITHUB]/acme/widgets/commit/[OID]) changes `one.txt` by +2 −2. The lines here did not change. The agent says nothing about this thread.
     == one.txt: 1
-    <!-- pertask:reply PRRT_kw1029 [OID] -->
+    <!-- pertask:reply [THREAD] [OID] -->
     [`[ID]`]([GITHUB]/acme/widgets/commit/[OID]) changes `one.txt` by +2 −2. The agent says nothing about this thread.
     == one.txt: 0
     ");
@@ -481,7 +481,7 @@ fn two_reviewers_are_served_by_one_revision() {
 
     Waiting for:
     - this of task 1 of 2, one (First file): mallory asked for changes and has not approved since
-    - a review of task 1 of 2, one (First file): approve or request changes on [GITHUB]/acme/widgets/pull/1, or read it with `git pertask show wiz one`, then `git pertask approve wiz one` or `git pertask revise wiz one -m …`
+    - a review of task 1 of 2, one (First file) on http://[HOST]/acme/widgets/pull/1, or `git pertask approve wiz one` or `git pertask revise wiz one -m …`
     ");
     mallory.approve(REPO, 1, "").unwrap();
     hub.run(&["continue"]).code(0);
@@ -1202,7 +1202,7 @@ fn an_app_notes_what_the_rules_find_on_the_lines() {
         })
         .collect();
     insta::assert_snapshot!(said, @r"
-    pertask/build failure: not run: attempt 1 failed before
+    pertask/build success: no build command in the plan
     pertask/rules failure: rules: one.go:6: the error `Remove` is ignored (error-handling)
     ");
     let notes: String = hub
@@ -1259,7 +1259,7 @@ fn a_reviewer_who_cannot_be_asked_is_named_and_the_rest_goes_on() {
     Task 1 of 2, one (First file): attempt 1 passes its checks, waiting for a review
     warning: nobody-here was not asked to review: GitHub refuses POST /repos/acme/widgets/pulls/1/requested_reviewers (422): Reviews may only be requested from collaborators. One or more of the users or teams you specified is not a collaborator of the acme/widgets repository.
     Task 1 of 2, one (First file): pull request #1 is open
-      [GITHUB]/acme/widgets/pull/1
+      http://[HOST]/acme/widgets/pull/1
     ");
     hub.github.clear_log();
     hub.run(&["continue"]).code(0);

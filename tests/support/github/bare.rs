@@ -14,6 +14,7 @@ use jiff::Timestamp;
 pub struct Bare {
     pub path: PathBuf,
     merges: Arc<Mutex<Merges>>,
+    diffs: Arc<Mutex<BTreeMap<String, String>>>,
 }
 
 /// What merging two commits gave, which never changes.
@@ -90,6 +91,7 @@ impl Bare {
         Self {
             path,
             merges: Arc::default(),
+            diffs: Arc::default(),
         }
     }
 
@@ -115,6 +117,22 @@ impl Bare {
             let (stdout, stderr) = (text(&out.stdout), text(&out.stderr));
             Err(format!("git {}: {stderr}\n{stdout}", args.join(" ")))
         }
+    }
+
+    /// What `git diff` says of two commits, which never changes; nothing where one is missing.
+    pub fn diff(&self, args: &[&str]) -> String {
+        let key = args.join("\n");
+        if let Some(known) = self.diffs.lock().unwrap().get(&key) {
+            return known.clone();
+        }
+        let all = ["diff", "--no-color"]
+            .into_iter()
+            .chain(args.iter().copied());
+        let Ok(said) = self.try_git(all) else {
+            return String::new();
+        };
+        self.diffs.lock().unwrap().insert(key, said.clone());
+        said
     }
 
     /// The repository for looking up.

@@ -6,9 +6,7 @@ use super::state::Thread;
 /// The changes of a pull request without line numbers, to see whether a push altered them.
 pub fn patch(bare: &Bare, base: &str, head: &str) -> String {
     let range = format!("{base}...{head}");
-    let diff = bare
-        .try_git(["diff", "--no-color", "--full-index", &range])
-        .unwrap_or_default();
+    let diff = bare.diff(&["--full-index", &range]);
     let kept = diff
         .lines()
         .filter(|l| !l.starts_with("@@") && !l.starts_with("index "));
@@ -18,9 +16,7 @@ pub fn patch(bare: &Bare, base: &str, head: &str) -> String {
 /// The part of a pull request's diff above and with a line of the new side.
 pub fn hunk(bare: &Bare, base: &str, head: &str, path: &str, line: Option<u64>) -> Option<String> {
     let range = format!("{base}...{head}");
-    let diff = bare
-        .try_git(["diff", "--no-color", &range, "--", path])
-        .unwrap_or_default();
+    let diff = bare.diff(&[&range, "--", path]);
     let mut at = 0;
     let mut kept: Vec<&str> = Vec::new();
     for text in diff.lines() {
@@ -63,17 +59,7 @@ pub fn move_thread(bare: &Bare, thread: &mut Thread, head: &str) {
         return;
     };
     let first = thread.start_line.unwrap_or(last);
-    let diff = bare
-        .try_git([
-            "diff",
-            "--no-color",
-            "-U0",
-            &thread.commit,
-            head,
-            "--",
-            &thread.path,
-        ])
-        .unwrap_or_default();
+    let diff = bare.diff(&["-U0", &thread.commit, head, "--", &thread.path]);
     let mut shift = 0_i64;
     for (old, gone, _, come) in diff.lines().filter_map(header) {
         // Nothing gone: what came stands after line `old`.
