@@ -179,7 +179,7 @@ fn show_says_everything_about_a_task() {
     Checks
     - files: holds, one.txt ([T])
     - scope: holds, 1 file changed, all within the task ([T])
-    - line limit: holds, one.txt has 1 lines ([T])
+    - line limit: holds, one.txt has 1 line ([T])
     - test -d .pertask: holds, succeeded ([T])
     ");
     assert!(prompt.contains("task 1 of 2, First file"), "{prompt}");

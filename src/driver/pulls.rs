@@ -461,6 +461,21 @@ impl Driver<'_> {
                 hearing.reply = why;
                 Ok(format!("A comment of {by} does not count"))
             }
+            VoiceKind::Command(Command::Revise { text }) => {
+                // The threads belong to it: who opened the pull request can leave no review that
+                // asks for changes, and others may comment first and ask afterwards.
+                let words = Voice {
+                    text: text.clone(),
+                    ..voice.clone()
+                };
+                let asked = self.forge.asked_for(&pull, &[words])?;
+                hearing.answer = asks(&state, key);
+                let mut review = review(&voice, &hearing.ids, asked.text, asked.threads);
+                if !hearing.answer {
+                    review.commit.clone_from(&pull.head);
+                }
+                take_review(&mut state, key, review)
+            }
             VoiceKind::Command(command) => {
                 Self::obey(snapshot, &mut state, key, &voice, command, &mut hearing)
             }
@@ -534,14 +549,8 @@ impl Driver<'_> {
                     Ok(format!("{login} approves {}", transition::short(commit)))
                 }
             }
-            Command::Revise { text } => {
-                hearing.answer = asks(state, key);
-                let mut review = review(voice, &hearing.ids, text.clone(), Vec::new());
-                if !hearing.answer {
-                    review.commit.clone_from(&pull.head);
-                }
-                take_review(state, key, review)
-            }
+            // With the threads, see `hear`.
+            Command::Revise { .. } => Err(NotPossible("nothing was read of it".to_owned())),
             Command::Retry { fresh } => {
                 task("trying again")?;
                 transition::retried(state, key, *fresh, &by)

@@ -24,10 +24,15 @@ const COLOURS: [(TaskState, &str); 8] = [
     (TaskState::Skipped, "fill:#6e7781,color:#ffffff"),
 ];
 
-/// The block of all tasks with its markers.
+/// The block of all tasks with its markers, on the page of `own`.
 #[must_use]
-pub fn tasks_block(state: &State, pulls: &BTreeMap<String, PullRef>, links: &Links) -> String {
-    block(state, pulls, links, MANY, None)
+pub fn tasks_block(
+    state: &State,
+    pulls: &BTreeMap<String, PullRef>,
+    links: &Links,
+    own: Option<&Item>,
+) -> String {
+    block(state, pulls, links, MANY, own)
 }
 
 /// `old`, a pull request's body as it is now, with only the block of all tasks renewed. `None` when
@@ -37,7 +42,7 @@ pub fn updated_tasks(old: &str, block: &str) -> Option<String> {
     region::replaced(old, block, region::TASKS, false)
 }
 
-/// [`tasks_block`] with at most so many rows, on the page of `own`.
+/// [`tasks_block`] with at most so many rows.
 pub(super) fn block(
     state: &State,
     pulls: &BTreeMap<String, PullRef>,

@@ -169,12 +169,12 @@ fn a_large_run_lists_what_is_open() {
         item.phase = Phase::Merged;
     }
     let desk = Desk::new(state);
-    let block = tasks_block(&desk.state, &desk.pulls, &desk.links);
+    let block = tasks_block(&desk.state, &desk.pulls, &desk.links, None);
     insta::assert_snapshot!(block, @r"
     <!-- pertask:tasks -->
     ### All tasks
 
-    10 pending, 190 merged.
+    190 merged, 10 pending.
 
     | | Task | State | Pull request |
     |---|---|---|---|
@@ -198,10 +198,20 @@ fn a_large_run_lists_what_is_open() {
 fn only_the_block_of_tasks_is_renewed() {
     let mut desk = Desk::new(sample::midway());
     let old = format!("Mine\n\n{}\n\nToo", body(&desk.sheet("client"))).replace('\n', "\r\n");
-    let block = tasks_block(&desk.state, &desk.pulls, &desk.links);
+    let block = tasks_block(
+        &desk.state,
+        &desk.pulls,
+        &desk.links,
+        desk.state.item("client"),
+    );
     assert_eq!(updated_tasks(&old, &block), None);
     sample::merge(&mut desk.state, "transform");
-    let block = tasks_block(&desk.state, &desk.pulls, &desk.links);
+    let block = tasks_block(
+        &desk.state,
+        &desk.pulls,
+        &desk.links,
+        desk.state.item("client"),
+    );
     let new = updated_tasks(&old, &block).unwrap();
     assert!(new.contains("| 3 | Transformations | merged |  |"), "{new}");
     assert!(new.starts_with("Mine\n\n<!-- pertask:begin wiz/2-client -->\n"));

@@ -135,19 +135,19 @@ fn the_block_of_all_tasks() {
     <!-- pertask:tasks -->
     ### All tasks
 
-    1 pending, 1 running, 1 review, 1 merged.
+    1 merged, 1 in review, 1 running, 1 pending.
 
     | | Task | State | Pull request |
     |---|---|---|---|
     | 1 | API types | merged | [#7](…/pull/7) |
-    | 2 | HTTP client | review | [#8](…/pull/8) |
+    | 2 | HTTP client | in review | this one |
     | 3 | Transformations | running |  |
     | 4 | Primary handler | pending |  |
 
     ```mermaid
     graph TD
       t1["1 types: merged"]:::merged
-      t2["2 client: review"]:::review
+      t2["2 client: in review"]:::review
       t3["3 transform: running"]:::running
       t4["4 handler: pending"]:::pending
       t1 --> t2
@@ -175,7 +175,7 @@ fn failed() {
     **Task 2 of 4** of Wiz integration, in run `wiz`. **Failed**, and needs a person.
 
     > [!CAUTION]
-    > **Failed.** What did not hold:
+    > **What did not hold:**
     >
     > - go build ./... fails: undefined: Asset
 
@@ -209,13 +209,6 @@ fn failed() {
     ```
 
     </details>
-
-    ### Success criteria
-
-    Yours to judge; no check ticks them.
-
-    - ☐ Uses the types of wiz_types.go
-    - ☐ Every API method in architecture.md is there
 
     ### The agent's words
 
@@ -313,13 +306,6 @@ fn a_question() {
     > \# Now
 
     Go types for every answer of the vendor's API.
-
-    ### Success criteria
-
-    Yours to judge; no check ticks them.
-
-    - ☐ Every API response in architecture.md has a struct
-    - ☐ Every answer documented above has its struct
 
     ### How to answer
 

@@ -49,11 +49,11 @@ fn a_batch() {
     insta::assert_snapshot!(terse(block), @r"
     ### All tasks
 
-    1 review.
+    1 in review.
 
     | | Task | State | Pull request |
     |---|---|---|---|
-    | 1-4 | Wiz integration | review | [#9](…/pull/9) |
+    | 1-4 | Wiz integration | in review | this one |
     <!-- pertask:tasks-end -->
     <!-- pertask:end -->
     ");

@@ -28,7 +28,7 @@ fn statuses() {
     handler pertask/build: pending: not attempted yet
     handler pertask/rules: pending: not attempted yet
     client pertask/build: failure: go build ./...: exit status 1
-    client pertask/rules: failure: not run: failed
+    client pertask/rules: failure: not run: attempt 3 failed before
     ");
     sample::finish(&mut state, "types", |a| {
         a.checks = vec![sample::check(
