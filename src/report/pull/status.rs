@@ -102,7 +102,12 @@ fn judged(state: &State, item: &Item, kind: CheckKind) -> (CheckState, String) {
     match checks.as_slice() {
         [] if attempt.outcome == Outcome::Passed => (CheckState::Success, none.to_owned()),
         // The base is built before everything else, if there is anything to build with.
-        [] if kind == CheckKind::Build && state.base_build.is_none() => {
+        [] if kind == CheckKind::Build
+            && state
+                .base_build
+                .as_ref()
+                .is_none_or(|b| b.checks.is_empty()) =>
+        {
             (CheckState::Success, none.to_owned())
         }
         [] => (
