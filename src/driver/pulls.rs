@@ -21,7 +21,7 @@ use crate::run::decide::{Action, BaseHeld, Facts};
 use crate::run::order::OrderKind;
 use crate::run::seen::{Command, PullStanding, Seen, SeenPull, Voice, VoiceKind};
 use crate::run::state::{
-    Branch, Decision, Item, Merged, Phase, Pull, Review, Source, State, ThreadRef,
+    Attempt, Branch, Decision, Item, Merged, Outcome, Phase, Pull, Review, Source, State, ThreadRef,
 };
 use crate::run::transition::{self, Hearing, NotPossible};
 use crate::run::{LAST, P0};
@@ -348,7 +348,7 @@ impl Driver<'_> {
         let since = ours.filter(|p| p.head == page.head).map(|p| p.since);
         let replied = match state.item(key).and_then(unreplied) {
             Some(number) => {
-                self.reply(snapshot, key, &pull, number)?;
+                self.reply(snapshot, key, &pull, number, audience)?;
                 Some(number)
             }
             None => ours.and_then(|p| p.replied),
@@ -442,15 +442,6 @@ impl Driver<'_> {
             answer: false,
         };
         let outcome = match &voice.kind {
-            VoiceKind::ChangesRequested { .. } => {
-                let reviews = self.unheard_requests(&state, key, &pull);
-                hearing.ids = reviews.iter().map(|v| v.id.clone()).collect();
-                let asked = self.forge.asked_for(&pull, &reviews)?;
-                hearing.answer = asks(&state, key);
-                let mut review = review(&voice, &hearing.ids, asked.text, asked.threads);
-                review.by.name = names(&reviews);
-                take_review(&mut state, key, review)
-            }
             VoiceKind::Command(_)
                 if approval::may_decide(&pull, &voice, self.policy()).is_err() =>
             {
@@ -461,17 +452,23 @@ impl Driver<'_> {
                 hearing.reply = why;
                 Ok(format!("A comment of {by} does not count"))
             }
-            VoiceKind::Command(Command::Revise { text }) => {
-                // The threads belong to it: who opened the pull request can leave no review that
-                // asks for changes, and others may comment first and ask afterwards.
-                let words = Voice {
-                    text: text.clone(),
-                    ..voice.clone()
-                };
-                let asked = self.forge.asked_for(&pull, &[words])?;
+            VoiceKind::Command(Command::Revise { .. })
+                if !approval::stands(&pull, &voice, self.policy()) =>
+            {
+                hearing.followed = false;
+                hearing.reply = Some(format!("{by} has approved since"));
+                Ok(format!("A request of {by} does not stand any more"))
+            }
+            // The open threads belong to a comment, too: who opened the pull request can leave no
+            // review that asks for changes, and others may remark first and ask afterwards.
+            VoiceKind::ChangesRequested { .. } | VoiceKind::Command(Command::Revise { .. }) => {
+                let requests = self.unheard_requests(&state, key, &pull);
+                hearing.ids = requests.iter().map(|v| v.id.clone()).collect();
                 hearing.answer = asks(&state, key);
+                let asked = self.forge.asked_for(&pull, &requests)?;
                 let mut review = review(&voice, &hearing.ids, asked.text, asked.threads);
-                if !hearing.answer {
+                review.by.name = names(&requests);
+                if review.commit.is_empty() && !hearing.answer {
                     review.commit.clone_from(&pull.head);
                 }
                 take_review(&mut state, key, review)
@@ -502,11 +499,21 @@ impl Driver<'_> {
             state.item(key).and_then(|i| i.pull.as_ref())
         };
         let heard = |id: &str| ours.is_some_and(|p| p.heard.iter().any(|h| h.id == id));
+        let request = |voice: &Voice| {
+            let text = match &voice.kind {
+                VoiceKind::ChangesRequested { .. } => voice.text.clone(),
+                VoiceKind::Command(Command::Revise { text }) => text.clone(),
+                _ => return None,
+            };
+            Some(Voice {
+                text,
+                ..voice.clone()
+            })
+        };
         pull.voices
             .iter()
-            .filter(|v| matches!(v.kind, VoiceKind::ChangesRequested { .. }) && !heard(&v.id))
-            .filter(|v| approval::may_decide(pull, v, self.policy()).is_ok())
-            .cloned()
+            .filter(|v| !heard(&v.id) && approval::stands(pull, v, self.policy()))
+            .filter_map(request)
             .collect()
     }
 
@@ -778,18 +785,22 @@ fn unreplied(item: &Item) -> Option<u32> {
     if item.phase != Phase::Review {
         return None;
     }
-    let attempt = item.latest_work()?;
-    let review = last_request(item)?;
-    let threads = review
-        .source
-        .as_ref()
-        .is_some_and(|s| !s.threads.is_empty());
+    let threads = last_request(item)?.source.as_ref().map(|s| &s.threads);
+    threads.filter(|t| !t.is_empty())?;
+    // Not by time: the forge has its own clock.
+    let answers = |a: &&Attempt| {
+        a.number >= item.count_from
+            && a.outcome == Outcome::Passed
+            && !matches!(
+                a.kind,
+                OrderKind::First | OrderKind::Forward | OrderKind::Person
+            )
+    };
+    let attempt = item.attempts.iter().rev().find(answers)?;
     let replied = item.pull.as_ref().and_then(|p| p.replied);
-    (threads
-        && attempt.finished > review.at
-        && attempt.kind != OrderKind::First
-        && replied.is_none_or(|r| r < attempt.number))
-    .then_some(attempt.number)
+    replied
+        .is_none_or(|r| r < attempt.number)
+        .then_some(attempt.number)
 }
 
 /// The newest review of this round that asked for changes.

@@ -146,8 +146,8 @@ impl Forge for Local<'_> {
         Ok(Asked::default())
     }
 
-    fn reply(&mut self, _: &SeenPull, _: &[Reply]) -> anyhow::Result<()> {
-        Ok(())
+    fn reply(&mut self, _: &SeenPull, _: &[Reply]) -> anyhow::Result<Vec<String>> {
+        Ok(Vec::new())
     }
 
     fn say(&mut self, _: &SeenPull, _: &str) -> anyhow::Result<()> {

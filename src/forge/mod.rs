@@ -221,11 +221,12 @@ pub trait Forge {
     /// When the forge cannot be asked.
     fn asked_for(&mut self, pull: &SeenPull, reviews: &[Voice]) -> anyhow::Result<Asked>;
 
-    /// Says in each thread what was done about it, where that does not stand there already.
+    /// Says in each thread what was done about it, where that does not stand there already. Returns
+    /// what could not be said, in words.
     ///
     /// # Errors
     /// As [`Forge::show`].
-    fn reply(&mut self, pull: &SeenPull, replies: &[Reply]) -> anyhow::Result<()>;
+    fn reply(&mut self, pull: &SeenPull, replies: &[Reply]) -> anyhow::Result<Vec<String>>;
 
     /// Says something on a pull request under the person's own name.
     ///

@@ -120,6 +120,15 @@ pub fn outstanding<'p>(pull: &'p SeenPull, answers: &[&str], policy: Policy) -> 
         .collect()
 }
 
+/// Whether what somebody asks for still stands: they may decide, and have not changed their mind.
+#[must_use]
+pub fn stands(pull: &SeenPull, voice: &Voice, policy: Policy) -> bool {
+    may_decide(pull, voice, policy).is_ok()
+        && outstanding(pull, &[], policy)
+            .iter()
+            .any(|who| who.id == voice.by.id)
+}
+
 /// Whether this person may decide about this pull request in this way. `Err(None)`: no, and nobody
 /// need be told.
 ///

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Driver, last_request, unreplied};
+use super::{Audience, Driver, last_request, unreplied};
 use crate::forge::{LineNote, Notes, Page, Reply};
 use crate::ledger::Snapshot;
 use crate::publish;
@@ -189,10 +189,19 @@ impl Driver<'_> {
 
     /// The result of the work that is shown.
     fn result(&self, snapshot: &Snapshot, item: &Item) -> anyhow::Result<Option<AttemptResult>> {
-        let Some(attempt) = item.latest_work() else {
-            return Ok(None);
-        };
-        let path = format!("{}/result.json", publish::attempt_dir(item, attempt.number));
+        match item.latest_work() {
+            Some(attempt) => self.result_of(snapshot, item, attempt.number),
+            None => Ok(None),
+        }
+    }
+
+    fn result_of(
+        &self,
+        snapshot: &Snapshot,
+        item: &Item,
+        number: u32,
+    ) -> anyhow::Result<Option<AttemptResult>> {
+        let path = format!("{}/result.json", publish::attempt_dir(item, number));
         let bytes = self.ledger.file(&snapshot.commit, &path)?;
         Ok(bytes.and_then(|b| serde_json::from_slice(&b).ok()))
     }
@@ -249,21 +258,23 @@ impl Driver<'_> {
         key: &str,
         there: &SeenPull,
         number: u32,
+        audience: &mut dyn Audience,
     ) -> anyhow::Result<()> {
         let state = &snapshot.state;
         let Some(item) = state.item(key) else {
             return Ok(());
         };
-        let (Some(head), Some(review)) =
-            (item.branch.as_ref().map(|b| &b.head), last_request(item))
-        else {
+        let attempt = item.attempts.iter().find(|a| a.number == number);
+        let commit = attempt.and_then(|a| a.commit.as_ref());
+        let (Some(head), Some(review)) = (commit, last_request(item)) else {
             return Ok(());
         };
         if unreplied(item) != Some(number) {
             return Ok(());
         }
-        let result = self.result(snapshot, item)?;
-        let said = result.and_then(|r| r.handoff);
+        let said = self
+            .result_of(snapshot, item, number)?
+            .and_then(|r| r.handoff);
         let before = if review.commit.is_empty() {
             self.repo.merge_base(&state.run_branch.head, head)?
         } else {
@@ -298,7 +309,10 @@ impl Driver<'_> {
                 text,
             });
         }
-        self.forge.reply(there, &replies)
+        for doubt in self.forge.reply(there, &replies)? {
+            audience.warn(&doubt);
+        }
+        Ok(())
     }
 
     /// How much of a file changed between two commits, and whether the lines near `line` did.

@@ -253,7 +253,7 @@ impl Forge for GitHub {
         })
     }
 
-    fn reply(&mut self, pull: &SeenPull, replies: &[Reply]) -> anyhow::Result<()> {
+    fn reply(&mut self, pull: &SeenPull, replies: &[Reply]) -> anyhow::Result<Vec<String>> {
         Ok(talk::reply(&mut self.client, pull, replies)?)
     }
 

@@ -95,7 +95,8 @@ pub(super) fn reply(
     client: &mut Client,
     pull: &SeenPull,
     replies: &[Reply],
-) -> Result<(), ApiError> {
+) -> Result<Vec<String>, ApiError> {
+    let mut doubts = Vec::new();
     let there = nodes(client, pull)?;
     for reply in replies {
         let Some(thread) = there
@@ -117,9 +118,17 @@ pub(super) fn reply(
             pull.number,
             reply.thread.comment
         );
-        client.send(Method::POST, &at, &json!({ "body": reply.text }))?;
+        match client.send(Method::POST, &at, &json!({ "body": reply.text })) {
+            Ok(_) => {}
+            Err(e) if e.is_temporary() => return Err(e),
+            // A locked conversation, or a comment that is gone, keeps nobody else waiting.
+            Err(e) => doubts.push(format!(
+                "the thread on {} was not answered: {e}",
+                crate::text::line(&reply.thread.path)
+            )),
+        }
     }
-    Ok(())
+    Ok(doubts)
 }
 
 /// Answers a comment with a mark, and with a reply where there is one.

@@ -254,7 +254,7 @@ fn next_voice<'p>(
         let heard = ours.is_some_and(|p| p.heard.iter().any(|h| h.id == voice.id));
         let wanted = match &voice.kind {
             VoiceKind::ChangesRequested { .. } => {
-                reviews_too && approval::may_decide(pull, voice, policy).is_ok()
+                reviews_too && approval::stands(pull, voice, policy)
             }
             VoiceKind::Command(command) => {
                 let any_time = matches!(
