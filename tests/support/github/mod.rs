@@ -29,6 +29,7 @@ mod diff;
 pub mod faults;
 mod git;
 mod graphql;
+pub mod keep;
 mod merge;
 mod mutate;
 mod npm;
