@@ -214,7 +214,7 @@ fn classify(error: &anyhow::Error) -> Exit {
             None => {}
         }
         if let Some(api) = cause.downcast_ref::<ApiError>() {
-            return if api.is_temporary() {
+            return if api.is_temporary() || matches!(api, ApiError::Malformed { .. }) {
                 Exit::Temporary
             } else {
                 Exit::PersonNeeded

@@ -154,16 +154,22 @@ impl<'a> Driver<'a> {
     /// # Errors
     /// When our own part fails; what was recorded until then stays recorded.
     pub fn run(&mut self, audience: &mut dyn Audience) -> anyhow::Result<Rest> {
+        let mut lost = Lost::default();
         loop {
             while let Some(done) = self.workers.next(Duration::ZERO, audience) {
                 self.worker_done(done, audience);
             }
-            self.refresh()?;
-            let snapshot = self.ledger.read()?;
             let stopping = self.options.cancel.is_cancelled() || self.failure.is_some();
-            let facts = match self.facts(&snapshot, stopping) {
+            let (snapshot, facts) = match self.read(stopping) {
+                Ok(read) => read,
                 Err(e) if self.may_try_again(&e) => continue,
-                other => other?,
+                Err(e) if self.workers.is_idle() => return Err(self.failure.take().unwrap_or(e)),
+                Err(e) => {
+                    // Let what runs come to its end first.
+                    self.failure = Some(self.failure.take().unwrap_or(e));
+                    self.wait(audience);
+                    continue;
+                }
             };
             let decision = decide(&snapshot.state, &facts);
             let action = decision
@@ -172,14 +178,17 @@ impl<'a> Driver<'a> {
                 .find(|a| !stopping || must_finish(a));
             if let Some(action) = action {
                 match self.act(&action, &snapshot, audience) {
-                    Ok(()) => continue,
-                    Err(e) if is_race(&e) => {
+                    Ok(()) => {
+                        lost = Lost::default();
+                        continue;
+                    }
+                    Err(e) if is_race(&e) && lost.may_go_on(&snapshot.commit) => {
                         tracing::info!(error = %e, "lost a race; reading again");
                         self.look_anew();
                         continue;
                     }
                     Err(e) if self.may_try_again(&e) => continue,
-                    Err(e) if self.workers.is_idle() => return Err(e),
+                    Err(e) if self.workers.is_idle() => return Err(of_ours(e, &action)),
                     // Let what runs come to its end first.
                     Err(e) => self.failure = Some(self.failure.take().unwrap_or(e)),
                 }
@@ -194,6 +203,24 @@ impl<'a> Driver<'a> {
                 };
             }
             self.listen(&snapshot, audience)?;
+        }
+    }
+
+    /// The newest state, and what is known beside it.
+    fn read(&mut self, stopping: bool) -> anyhow::Result<(Snapshot, Facts)> {
+        self.refresh()?;
+        let snapshot = self.ledger.read()?;
+        let facts = self.facts(&snapshot, stopping)?;
+        Ok((snapshot, facts))
+    }
+
+    /// Waits until a worker is done.
+    fn wait(&mut self, audience: &mut dyn Audience) {
+        while !self.workers.is_idle() {
+            if let Some(done) = self.workers.next(LOOK, audience) {
+                return self.worker_done(done, audience);
+            }
+            audience.tick();
         }
     }
 
@@ -394,6 +421,7 @@ impl<'a> Driver<'a> {
             .ledger
             .append(from, state, said, files, &self.by, Timestamp::now())?;
         self.moved(&from.state, &after.state);
+        self.goes_on();
         audience.said(said);
         Ok(())
     }
@@ -441,12 +469,43 @@ impl<'a> Driver<'a> {
     }
 }
 
+/// Races lost in a row on one and the same state. Whoever loses one to somebody finds another state;
+/// who does not has met something else, which is not got rid of by trying.
+#[derive(Default)]
+struct Lost {
+    on: String,
+    times: u32,
+}
+
+impl Lost {
+    const MOST: u32 = 5;
+
+    fn may_go_on(&mut self, commit: &str) -> bool {
+        if self.on != commit {
+            commit.clone_into(&mut self.on);
+            self.times = 0;
+        }
+        self.times += 1;
+        self.times <= Self::MOST
+    }
+}
+
 /// While stopping, only what brings a finished attempt home is still done.
 fn must_finish(action: &Action) -> bool {
     matches!(
         action,
         Action::Publish { .. } | Action::Repair { .. } | Action::Free { .. }
     )
+}
+
+/// A step that was decided on and cannot be taken is a defect, whatever the words it is refused with.
+fn of_ours(error: anyhow::Error, action: &Action) -> anyhow::Error {
+    match error.downcast_ref::<NotPossible>() {
+        Some(NotPossible(why)) => {
+            anyhow::anyhow!("the next step cannot be taken: {why} (it was to be {action:?})")
+        }
+        None => error,
+    }
 }
 
 fn is_race(error: &anyhow::Error) -> bool {

@@ -52,6 +52,8 @@ pub(super) struct There {
     answered: BTreeSet<String>,
     /// Items that the forge would not merge, at which head, and why.
     held: BTreeMap<String, (String, String)>,
+    /// How often the forge said of an item that it had moved from this head.
+    moved: BTreeMap<String, (String, u32)>,
     /// Why the base could not be brought in, and which commit of it.
     base_held: Option<(String, BaseHeld)>,
     troubles: u32,
@@ -101,6 +103,11 @@ impl Driver<'_> {
         if before.run_branch.head != after.run_branch.head {
             self.there.held.clear();
         }
+    }
+
+    /// Something was recorded: what went wrong before has passed.
+    pub(super) fn goes_on(&mut self) {
+        self.there.troubles = 0;
     }
 
     /// Whether an error passes when everything is looked at again; counts, so that it ends.
@@ -196,6 +203,17 @@ impl Driver<'_> {
         if !self.is_there() {
             return Ok(false);
         }
+        // Attempts are under way: trouble with the line is no reason to end them.
+        match self.news_when_due() {
+            Err(e) if crate::forge::is_passing(&e) => {
+                tracing::info!(error = %e, "asking for news again later");
+                Ok(false)
+            }
+            other => other,
+        }
+    }
+
+    fn news_when_due(&mut self) -> anyhow::Result<bool> {
         let now = Instant::now();
         let asked = *self.there.asked_for_news.get_or_insert(now);
         if now.duration_since(asked) < poll_pause(NEWS) {
@@ -263,6 +281,17 @@ impl Driver<'_> {
                 Ok(None)
             }
             Merging::Moved => {
+                let head = item.branch.as_ref().map(|b| b.head.clone());
+                let head = head.unwrap_or_default();
+                let moved = self.there.moved.entry(item.key.clone()).or_default();
+                if moved.0 != head {
+                    *moved = (head.clone(), 0);
+                }
+                moved.1 += 1;
+                if moved.1 >= TROUBLES {
+                    let why = "GitHub says that it has moved, and shows it where it was; run `git pertask continue` again in a while";
+                    self.there.held.insert(item.key.clone(), (head, why.to_owned()));
+                }
                 self.look_anew();
                 Ok(None)
             }
@@ -592,7 +621,6 @@ impl Driver<'_> {
     }
 
     fn answer(&mut self, state: &State, key: &str, voice: &str) -> anyhow::Result<()> {
-        self.there.answered.insert(voice.to_owned());
         let Some(pull) = self.pull(key).cloned() else {
             return Ok(());
         };
@@ -605,8 +633,16 @@ impl Driver<'_> {
         let said = pull.voices.iter().find(|v| v.id == voice);
         if let (Some(heard), Some(said)) = (heard, said) {
             let reply = Self::answer_text(said, heard);
-            self.forge.answer(&pull, said, heard.followed, reply)?;
+            let answered = self.forge.answer(&pull, said, heard.followed, reply);
+            // What may pass is tried again; what does not would be tried for ever.
+            if let Err(e) = answered {
+                if !crate::forge::is_passing(&e) {
+                    self.there.answered.insert(voice.to_owned());
+                }
+                return Err(e);
+            }
         }
+        self.there.answered.insert(voice.to_owned());
         Ok(())
     }
 

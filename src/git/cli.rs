@@ -2,8 +2,11 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::Write as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
 
 use super::{GitError, Result};
 
@@ -30,6 +33,7 @@ const KEPT: &[&str] = &[
 pub(super) struct Git {
     command: Command,
     stdin: Option<Vec<u8>>,
+    limit: Option<Duration>,
 }
 
 impl Git {
@@ -58,6 +62,7 @@ impl Git {
         Self {
             command,
             stdin: None,
+            limit: None,
         }
     }
 
@@ -91,6 +96,15 @@ impl Git {
 
     pub(super) fn stdin(mut self, bytes: Vec<u8>) -> Self {
         self.stdin = Some(bytes);
+        self
+    }
+
+    /// Ends it with all it started when it takes longer: a push over HTTP whose answer is cut off
+    /// waits for itself for ever. It gets a process group of its own, so it must not ask at the
+    /// terminal.
+    pub(super) fn within(mut self, limit: Duration) -> Self {
+        self.command.process_group(0);
+        self.limit = Some(limit);
         self
     }
 
@@ -169,7 +183,11 @@ impl Git {
                 let _ = pipe.write_all(&bytes);
             })
         });
-        let out = child.wait_with_output().map_err(failed)?;
+        let watch = self.limit.map(|limit| Watch::over(&child, limit));
+        let mut out = child.wait_with_output().map_err(failed)?;
+        if let Some(why) = watch.and_then(Watch::end) {
+            out.stderr = why.into_bytes();
+        }
         if let Some(writer) = writer {
             let _ = writer.join();
         }
@@ -180,5 +198,32 @@ impl Git {
             out.stderr,
             line,
         ))
+    }
+}
+
+/// Ends a process group that takes too long.
+struct Watch {
+    done: mpsc::Sender<()>,
+    thread: std::thread::JoinHandle<Option<String>>,
+}
+
+impl Watch {
+    fn over(child: &Child, limit: Duration) -> Self {
+        let (done, wait) = mpsc::channel();
+        let group = rustix::process::Pid::from_child(child);
+        let thread = std::thread::spawn(move || {
+            if wait.recv_timeout(limit) != Err(mpsc::RecvTimeoutError::Timeout) {
+                return None;
+            }
+            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+            Some(format!("no answer within {} s", limit.as_secs().max(1)))
+        });
+        Self { done, thread }
+    }
+
+    /// Why it was ended, if it was.
+    fn end(self) -> Option<String> {
+        let _ = self.done.send(());
+        self.thread.join().ok().flatten()
     }
 }

@@ -7,8 +7,13 @@
 //! Branches of the remote are kept as `refs/remotes/<remote>/…`, as git itself does. No branch of the
 //! person's own is made or moved.
 
+use std::time::Duration;
+
 use super::{GitError, Repo, Result, cli};
 use crate::effect;
+
+/// The longest that git may take for a fetch or a push with our token.
+const LONGEST: Duration = Duration::from_mins(15);
 
 /// A remote with what git needs to be let in.
 #[derive(Clone, PartialEq, Eq)]
@@ -158,6 +163,8 @@ impl Repo {
             .lines()
             .filter_map(|l| l.strip_prefix('!'))
             .filter_map(|l| l.split('\t').nth(2))
+            // The report was lost: nothing is known.
+            .filter(|r| !r.starts_with("[remote failure]"))
             .collect();
         let is_race = |r: &&&str| {
             [
@@ -242,9 +249,23 @@ impl Repo {
         for (name, value) in &remote.access {
             git = git.env(name, value);
         }
+        if !remote.access.is_empty() {
+            git = git.within(longest());
+        }
         // Our own waiting is for the remote's answer, never for a person's.
         git.env("GCM_INTERACTIVE", "never")
     }
+}
+
+/// The longest that git may take; tests have less time.
+fn longest() -> Duration {
+    if cfg!(debug_assertions)
+        && let Ok(text) = std::env::var("PERTASK_TEST_GIT_TIMEOUT_MS")
+        && let Ok(ms) = text.parse()
+    {
+        return Duration::from_millis(ms);
+    }
+    LONGEST
 }
 
 /// What git said about a remote, told apart by what can be done about it. Its messages are in

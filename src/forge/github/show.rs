@@ -84,23 +84,27 @@ pub(super) fn steps(page: &Page, pull: Option<&SeenPull>, notes: bool) -> Vec<St
     if !ask.is_empty() {
         steps.push(Step::Ask(ask));
     }
-    let before = steps.len();
-    for (context, state, description) in &page.statuses {
-        let there = pull.statuses.get(context);
-        if there.is_none_or(|(s, d)| s != state || d != description) {
-            steps.push(Step::Status(
-                context.clone(),
-                state.clone(),
-                description.clone(),
-            ));
-        }
-    }
-    if steps.len() > before
+    // What is known may still be about an older commit.
+    let same_head = pull.head == page.head;
+    let statuses: Vec<Step> = page
+        .statuses
+        .iter()
+        .filter(|(context, state, description)| {
+            let there = pull.statuses.get(context).filter(|_| same_head);
+            there.is_none_or(|(s, d)| s != state || d != description)
+        })
+        .map(|(context, state, description)| {
+            Step::Status(context.clone(), state.clone(), description.clone())
+        })
+        .collect();
+    // Before the statuses, because these are what is looked at to see whether both are done.
+    if !statuses.is_empty()
         && notes
         && let Some(notes) = &page.notes
     {
         steps.push(Step::Note(notes.clone()));
     }
+    steps.extend(statuses);
     if let Some((marker, text)) = &page.progress {
         match pull.ours.get(marker) {
             None => steps.push(Step::Comment(text.clone())),
@@ -316,19 +320,57 @@ fn note(client: &mut Client, repository: &str, head: &str, notes: &Notes) -> Res
             })
         })
         .collect();
-    let mut parts = lines.chunks(NOTES_AT_ONCE);
+    let at = format!("{repository}/check-runs");
     let output = |lines: &[Value]| json!({ "title": notes.title, "summary": notes.summary, "annotations": lines });
+    if let Some((id, has)) = noted(client, repository, head, notes)? {
+        return note_more(client, &at, id, lines.get(has..).unwrap_or_default(), output);
+    }
+    let (first, more) = lines.split_at(lines.len().min(NOTES_AT_ONCE));
     let new = json!({
         "name": notes.name,
         "head_sha": head,
         "status": "completed",
         "conclusion": notes.conclusion,
-        "output": output(parts.next().unwrap_or_default()),
+        "output": output(first),
     });
-    let at = format!("{repository}/check-runs");
     let made = client.send(Method::POST, &at, &new)?;
     let id = made.body["id"].as_u64().unwrap_or(0);
-    for part in parts {
+    note_more(client, &at, id, more, output)
+}
+
+/// The check run that says so already, and how many lines it has: a call that was cut off may have
+/// made it
+/// (<https://docs.github.com/en/rest/checks/runs#list-check-runs-for-a-git-reference>).
+fn noted(
+    client: &mut Client,
+    repository: &str,
+    head: &str,
+    notes: &Notes,
+) -> Result<Option<(u64, usize)>, ApiError> {
+    let name = super::segment(&notes.name);
+    let at = format!("{repository}/commits/{head}/check-runs?check_name={name}&per_page=100");
+    let answer = client.get(&at)?;
+    let runs = answer.body["check_runs"].as_array();
+    let found = runs.into_iter().flatten().find(|run| {
+        let output = &run["output"];
+        run["conclusion"].as_str() == Some(notes.conclusion.as_str())
+            && output["title"].as_str() == Some(notes.title.as_str())
+            && output["summary"].as_str() == Some(notes.summary.as_str())
+    });
+    Ok(found.and_then(|run| {
+        let has = run["output"]["annotations_count"].as_u64().unwrap_or(0);
+        Some((run["id"].as_u64()?, usize::try_from(has).ok()?))
+    }))
+}
+
+fn note_more(
+    client: &mut Client,
+    at: &str,
+    id: u64,
+    lines: &[Value],
+    output: impl Fn(&[Value]) -> Value,
+) -> Result<(), ApiError> {
+    for part in lines.chunks(NOTES_AT_ONCE) {
         client.send(
             Method::PATCH,
             &format!("{at}/{id}"),
