@@ -99,7 +99,10 @@ fn trial(story: &Story, case: &Case) -> Result<u32, String> {
     let patience = PATIENCE.as_millis().to_string();
     let is_git = case.fault.route.starts_with("git:");
     let out = if stalls {
-        story.run(stage.command, &[("PERTASK_TEST_HTTP_TIMEOUT_MS", &patience)])
+        story.run(
+            stage.command,
+            &[("PERTASK_TEST_HTTP_TIMEOUT_MS", &patience)],
+        )
     } else if is_git && case.fault.kind == FaultKind::Malformed {
         // Git itself waits for ever then.
         story.run(stage.command, &[("PERTASK_TEST_GIT_TIMEOUT_MS", "4000")])
@@ -185,7 +188,10 @@ fn all(pick: impl Fn(&Story) -> Vec<Case> + Sync) {
     let mut wrong = wrong.into_inner().unwrap();
     wrong.sort();
     let [_, one, two] = counts.into_inner().unwrap();
-    eprintln!("{} wrong; {one} went on by themselves, {two} with one more continue", wrong.len());
+    eprintln!(
+        "{} wrong; {one} went on by themselves, {two} with one more continue",
+        wrong.len()
+    );
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
 

@@ -396,7 +396,16 @@ fn more_threads_than_fit_are_counted_and_cost_few_requests() {
         .count();
     assert_eq!(answered, shown);
     let count = hub.github.count();
-    eprintln!("{count:?} {answered} {:#?}", hub.github.log().iter().map(|l| l.route.clone()).fold(std::collections::BTreeMap::<String,usize>::new(), |mut m, r| {*m.entry(r).or_default() += 1; m}));
+    eprintln!(
+        "{count:?} {answered} {:#?}",
+        hub.github.log().iter().map(|l| l.route.clone()).fold(
+            std::collections::BTreeMap::<String, usize>::new(),
+            |mut m, r| {
+                *m.entry(r).or_default() += 1;
+                m
+            }
+        )
+    );
     assert!(
         count.api - answered < 30,
         "{} requests besides {answered} replies",

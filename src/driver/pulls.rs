@@ -290,7 +290,9 @@ impl Driver<'_> {
                 moved.1 += 1;
                 if moved.1 >= TROUBLES {
                     let why = "GitHub says that it has moved, and shows it where it was; run `git pertask continue` again in a while";
-                    self.there.held.insert(item.key.clone(), (head, why.to_owned()));
+                    self.there
+                        .held
+                        .insert(item.key.clone(), (head, why.to_owned()));
                 }
                 self.look_anew();
                 Ok(None)

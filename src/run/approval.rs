@@ -224,3 +224,6 @@ fn approves(commit: &str, at: Timestamp, asked: &Asked<'_>) -> Result<(), String
 fn short(commit: &str) -> &str {
     super::transition::short(commit)
 }
+
+#[cfg(test)]
+mod tests;

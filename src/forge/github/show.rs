@@ -323,7 +323,13 @@ fn note(client: &mut Client, repository: &str, head: &str, notes: &Notes) -> Res
     let at = format!("{repository}/check-runs");
     let output = |lines: &[Value]| json!({ "title": notes.title, "summary": notes.summary, "annotations": lines });
     if let Some((id, has)) = noted(client, repository, head, notes)? {
-        return note_more(client, &at, id, lines.get(has..).unwrap_or_default(), output);
+        return note_more(
+            client,
+            &at,
+            id,
+            lines.get(has..).unwrap_or_default(),
+            output,
+        );
     }
     let (first, more) = lines.split_at(lines.len().min(NOTES_AT_ONCE));
     let new = json!({

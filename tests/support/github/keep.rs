@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::GitHub;
-use super::faults::{Logged, When};
 use super::faults::{Fault, FaultKind};
+use super::faults::{Logged, When};
 use super::state::State;
 
 /// All that a server knew at some time.
