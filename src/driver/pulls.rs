@@ -12,6 +12,7 @@ use anyhow::Context as _;
 use jiff::Timestamp;
 
 use super::{Audience, Driver};
+use crate::forge::github::ApiError;
 use crate::forge::{Merging, Page, Target};
 use crate::git::NewCommit;
 use crate::ledger::{LedgerError, Snapshot};
@@ -42,6 +43,8 @@ const TROUBLES: u32 = 3;
 pub(super) struct There {
     /// What was seen, until it is known to have changed.
     seen: Option<(Seen, Instant)>,
+    /// Where the run branch was then, as far as was known.
+    seen_with: Option<String>,
     /// Ledger and branches must be fetched again.
     stale: bool,
     /// Whether anything was fetched yet.
@@ -112,7 +115,11 @@ impl Driver<'_> {
 
     /// Whether an error passes when everything is looked at again; counts, so that it ends.
     pub(super) fn may_try_again(&mut self, error: &anyhow::Error) -> bool {
-        if !self.is_there() || !crate::forge::is_passing(error) {
+        // Within a limit's time nothing is asked again.
+        let waits = error
+            .downcast_ref::<ApiError>()
+            .is_some_and(|e| matches!(e, ApiError::Limited { .. } | ApiError::Interrupted));
+        if !self.is_there() || waits || !crate::forge::is_passing(error) {
             return false;
         }
         self.there.troubles += 1;
@@ -123,9 +130,19 @@ impl Driver<'_> {
 
     /// Looks at the forge, unless what was seen still holds.
     pub(super) fn look(&mut self, state: &State, stopping: bool) -> anyhow::Result<()> {
-        if !self.is_there() || self.there.seen.is_some() || stopping {
+        if !self.is_there() || stopping {
             return Ok(());
         }
+        // A run branch that has moved since was most likely merged into, which is to be seen.
+        let run_branch = self.ledger.branch(&state.run_branch.name)?;
+        if run_branch.as_ref() != Some(&state.run_branch.head) && run_branch != self.there.seen_with
+        {
+            self.there.seen = None;
+        }
+        if self.there.seen.is_some() {
+            return Ok(());
+        }
+        self.there.seen_with = run_branch;
         let seen = self.forge.look(&targets(state))?;
         if let Some(seen) = seen {
             self.there.seen = Some((seen, Instant::now()));

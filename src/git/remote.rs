@@ -152,13 +152,19 @@ impl Repo {
             .args(["--", &remote.name])
             .args(refspecs)
             .all()?;
-        if status == 0 {
-            return Ok(Pushed::Done);
-        }
         let (out, err) = (
             String::from_utf8_lossy(&stdout).into_owned(),
             String::from_utf8_lossy(&stderr).into_owned(),
         );
+        if status == 0 {
+            // Already there: somebody made the very same commit in the same second, and was first.
+            let was_there = out.lines().any(|l| l.starts_with('='));
+            return Ok(if was_there {
+                Pushed::Raced
+            } else {
+                Pushed::Done
+            });
+        }
         let refusals: Vec<&str> = out
             .lines()
             .filter_map(|l| l.strip_prefix('!'))
