@@ -35,6 +35,9 @@ const FRESH: Duration = Duration::from_secs(10);
 /// How often a forge is asked for news while attempts run.
 const NEWS: Duration = Duration::from_secs(20);
 
+/// How long to wait before looking again at what may or may not have happened; longer each time.
+const SETTLE: Duration = Duration::from_secs(2);
+
 /// How many times in a row the forge may fail before we give up for now.
 const TROUBLES: u32 = 3;
 
@@ -124,8 +127,13 @@ impl Driver<'_> {
         }
         self.there.troubles += 1;
         self.look_anew();
+        if self.there.troubles >= TROUBLES || self.options.cancel.is_cancelled() {
+            return false;
+        }
         tracing::info!(error = %error, "looking again");
-        self.there.troubles < TROUBLES && !self.options.cancel.is_cancelled()
+        // What has just happened may take a moment to be seen.
+        std::thread::sleep(poll_pause(SETTLE * self.there.troubles));
+        true
     }
 
     /// Looks at the forge, unless what was seen still holds.
