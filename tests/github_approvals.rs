@@ -172,8 +172,9 @@ fn a_pull_request_that_goes_elsewhere_is_not_merged_and_a_forks_is_none_of_ours(
             "Evil",
         )
         .unwrap();
-    hub.github
-        .change_pull(REPO, 1, |pull| pull.base_ref = "main".to_owned());
+    hub.github.change_pull(REPO, 1, |pull| {
+        pull.base_ref = "main".to_owned();
+    });
     hub.github.person("olive").approve(REPO, 1, "").unwrap();
     let out = hub.run(&["continue"]).code(0);
     assert_eq!(
@@ -186,7 +187,7 @@ fn a_pull_request_that_goes_elsewhere_is_not_merged_and_a_forks_is_none_of_ours(
     - the merge of task 1 of 2, one (First file): its pull request goes to main; on GitHub, change its base back to pertask/wiz/main
     ");
     hub.github.change_pull(REPO, 1, |pull| {
-        pull.base_ref = "pertask/wiz/main".to_owned()
+        pull.base_ref = "pertask/wiz/main".to_owned();
     });
     hub.run(&["continue"]).code(0);
     assert_eq!(hub.states(), ["merged", "review"]);

@@ -211,13 +211,9 @@ fn all<C: Debug + Clone + Send>(
                     let Some(case) = todo.lock().unwrap().as_mut().unwrap().pop() else {
                         return;
                     };
-                    let began = std::time::Instant::now();
                     let tried = || trial(&story, &case);
                     let tried = std::panic::catch_unwind(std::panic::AssertUnwindSafe(tried));
                     let tried = tried.unwrap_or_else(|_| Err("it panicked".to_owned()));
-                    if std::env::var_os("PERTASK_TRIALS").is_some() {
-                        eprintln!("{:?} {tried:?} {case:?}", began.elapsed());
-                    }
                     match tried {
                         Ok(commands) => counts.lock().unwrap()[commands as usize] += 1,
                         Err(what) => wrong.lock().unwrap().push(format!("{case:?}\n{what}")),
@@ -231,11 +227,12 @@ fn all<C: Debug + Clone + Send>(
     let mut wrong = wrong.into_inner().unwrap();
     wrong.sort();
     let [_, one, two] = counts.into_inner().unwrap();
-    eprintln!(
-        "{} wrong; {one} went on by themselves, {two} with one more continue",
-        wrong.len()
+    assert!(
+        wrong.is_empty(),
+        "{} wrong; {one} went on by themselves, {two} with one more continue\n{}",
+        wrong.len(),
+        wrong.join("\n\n")
     );
-    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
 
 #[test]
@@ -352,7 +349,7 @@ fn selection(story: &Story) -> Vec<Trouble> {
         }
         Trouble::Killed((_, when, _, name)) => {
             let kind = kind_of(name);
-            let wanted = if kind.len() % 2 == 0 {
+            let wanted = if kind.len().is_multiple_of(2) {
                 "before"
             } else {
                 "after"

@@ -170,9 +170,6 @@ impl Story {
         program.args(command).env("PERTASK_TEST_EFFECTS", &trace);
         let out = hub.sandbox.finish(program);
         assert!(matches!(out.code, 0 | 1), "{}", out.text());
-        if std::env::var_os("STORY").is_some() {
-            eprintln!("{}", out.text());
-        }
         let effects = std::fs::read_to_string(trace).unwrap();
         let named = |line: &str| line.split_once(' ').unwrap().1.to_owned();
         self.stages.push(Stage {

@@ -103,6 +103,7 @@ const ONE: Policy = Policy {
 };
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table, read as a whole")]
 fn what_was_said_counts_as_the_rule_says() {
     let two = Policy {
         approvals: 2,
@@ -333,7 +334,7 @@ fn nothing_is_approved_that_a_permitted_person_did_not_approve() {
         let voices: Vec<Voice> = (0..below(5))
             .map(|n| {
                 let id = 1 + below(5) as u64;
-                let minute = below(3) as i64 * 10 - 10 + n as i64;
+                let minute = i64::try_from(below(3) * 10 + n).unwrap() - 10;
                 let mut voice = voice(id, minute, kinds[below(kinds.len())].clone());
                 voice.altered = below(6) == 0;
                 voice
