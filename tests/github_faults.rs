@@ -180,13 +180,13 @@ fn once(story: &Story, stage: usize, fault: Option<&Fault>) -> Result<(), String
     Ok(())
 }
 
-/// Whether a case was asked for by words in its name, such as `Malformed git:receive-pack`.
+/// Whether a case was asked for by words in its name, such as `Malformed+git:receive-pack`.
 fn wanted(case: &impl Debug) -> bool {
     let Ok(words) = std::env::var("PERTASK_CASES") else {
         return true;
     };
     let text = format!("{case:?}");
-    words.split(' ').all(|w| text.contains(w))
+    words.split('+').all(|w| text.contains(w))
 }
 
 /// Tries cases on as many hubs as the machine has processors.
