@@ -260,6 +260,7 @@ fn not_merged(hub: &Hub) {
 }
 
 /// Goes on, and this is what is merged, for this reason.
+#[expect(clippy::unwrap_used, reason = "a failing helper is a failing test")]
 fn merges(hub: &Hub, head: &str, because: &str) {
     let out = hub.run(&["continue"]).code(0);
     assert!(out.stderr.contains(because), "{because}: {}", out.stderr);
@@ -273,6 +274,7 @@ fn merges(hub: &Hub, head: &str, because: &str) {
 }
 
 /// The head of the task's branch.
+#[expect(clippy::unwrap_used, reason = "a failing helper is a failing test")]
 fn head(hub: &Hub) -> String {
     hub.github.tip(REPO, BRANCH).unwrap()
 }
@@ -578,4 +580,84 @@ fn a_suggestion_that_is_applied_is_checked_and_approved_anew() {
             .unwrap(),
         "LOUD\n"
     );
+}
+
+#[test]
+fn a_pull_request_that_was_merged_elsewhere_is_not_taken_for_merged() {
+    let hub = waiting_with("");
+    hub.github
+        .change_pull(REPO, 1, |p| "main".clone_into(&mut p.base_ref));
+    hub.github.person("olive").merge(REPO, 1, "merge").unwrap();
+    let out = hub.run(&["continue"]);
+    insta::assert_snapshot!(out.text(), @r"
+    exit 0
+    --- stdout
+    Task 1 of 1 complete: one.txt
+
+    Created: + one.txt
+    Lines:   1
+    Build:   SUCCESS
+    Rules:   none to check
+    Spent:   [T]
+    Branch:  pertask/wiz/1-one at [ID]
+
+    Waiting for:
+    - the merge of task 1 of 1, one (First file): its pull request was merged into main, not into the run branch; merge its branch into the run branch by hand, or leave it out with `git pertask skip`
+    - a review of task 1 of 1, one (First file) on http://[HOST]/acme/widgets/pull/1, or `git pertask approve wiz one` or `git pertask revise wiz one -m …`
+    --- stderr
+    ");
+    assert_eq!(hub.github.file(REPO, "pertask/wiz/main", "one.txt"), None);
+    assert_eq!(hub.states(), ["review"]);
+    hub.github
+        .person("olive")
+        .comment(REPO, 1, "/pertask skip It is in main already")
+        .unwrap();
+    hub.run(&["continue"]);
+    assert_eq!(hub.states(), ["skipped"]);
+}
+
+#[test]
+fn pull_requests_of_forks_with_our_branch_name_are_not_ours() {
+    let hub = waiting_with("");
+    let sha = head(&hub);
+    for n in 0..11 {
+        let login = format!("stranger{n}");
+        hub.github.account(&login);
+        let stranger = hub.github.person(&login);
+        let fork = stranger.fork(REPO);
+        stranger
+            .push(&fork, BRANCH, &[("one.txt", "evil\n")], "Mine")
+            .unwrap();
+        let number = stranger
+            .open(
+                REPO,
+                &format!("{login}:{BRANCH}"),
+                "pertask/wiz/main",
+                "Mine",
+            )
+            .unwrap();
+        hub.github
+            .person("olive")
+            .approve(REPO, number, "")
+            .unwrap();
+    }
+    insta::assert_snapshot!(goes_on_unmerged(&hub), @r"
+    exit 0
+    --- stdout
+    Task 1 of 1 complete: one.txt
+
+    Created: + one.txt
+    Lines:   1
+    Build:   SUCCESS
+    Rules:   none to check
+    Spent:   [T]
+    Branch:  pertask/wiz/1-one at [ID]
+
+    Waiting for:
+    - a review of task 1 of 1, one (First file) on http://[HOST]/acme/widgets/pull/1, or `git pertask approve wiz one` or `git pertask revise wiz one -m …`
+    --- stderr
+    ");
+    hub.github.person("olive").approve(REPO, 1, "").unwrap();
+    merges(&hub, &sha, "approved by olive");
+    assert!(hub.github.pulls(REPO)[1..12].iter().all(github::Pull::open));
 }

@@ -397,7 +397,7 @@ fn what_keeps_a_run_from_beginning_is_said_and_nothing_is_changed() {
     insta::assert_snapshot!(said, @r#"
     == no token: exit 2
     git-pertask: there is no token for 127.0.0.1; set GITHUB_TOKEN (make one at http://[HOST]/settings/personal-access-tokens/new with read and write of Contents, Pull requests, Issues and Commit statuses for acme/widgets), or log in: gh auth login --hostname 127.0.0.1, or give git a credential helper
-    == expired token: exit 1
+    == expired token: exit 2
     git-pertask: 127.0.0.1 does not know the token of GITHUB_TOKEN (Bad credentials); it may have expired or been revoked: make a new one at http://[HOST]/settings/tokens and set GITHUB_TOKEN to it, or unset GITHUB_TOKEN
     == a person who may only read: exit 1
     git-pertask: the token of GITHUB_TOKEN may not write to acme/widgets: its account has the permission "read" there (it takes contents=write, pull_requests=write); ask somebody who administers acme/widgets for write permission, or use another token
@@ -405,9 +405,9 @@ fn what_keeps_a_run_from_beginning_is_said_and_nothing_is_changed() {
     git-pertask: this repository has no remote, so there is no GitHub to ask; add it: git remote add origin https://github.com/OWNER/NAME.git (or work without GitHub: --forge local)
     == a folder as remote: exit 2
     git-pertask: the remote origin is the folder /nowhere, not a repository on GitHub; point it there: git remote set-url origin https://github.com/OWNER/NAME.git (or work without GitHub: --forge local)
-    == archived: exit 1
+    == archived: exit 2
     git-pertask: acme/widgets is archived, so nothing can be changed there; unarchive it: http://[HOST]/acme/widgets/settings
-    == no such repository: exit 1
+    == no such repository: exit 2
     git-pertask: 127.0.0.1 answers "not found" to the query Look (Could not resolve to a Repository with the name 'acme/gone'.): it is not there, or the token of GITHUB_TOKEN may not see it (for private repositories that is the same answer)
     == a plan that is not pushed: exit 2
     git-pertask: .pertask/wiz/plan.toml is committed here, but not on main of the remote, from where plans are read on GitHub; push it, or merge it there first:

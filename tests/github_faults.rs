@@ -2,10 +2,6 @@
 //! `git pertask continue`, and nothing happens twice.
 
 #![expect(clippy::unwrap_used, reason = "a failing helper is a failing test")]
-#![expect(
-    clippy::print_stderr,
-    reason = "how many went on by themselves is worth seeing"
-)]
 
 #[path = "support/github/mod.rs"]
 mod github;

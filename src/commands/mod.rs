@@ -185,8 +185,8 @@ fn of_api(error: &ApiError) -> Exit {
         | ApiError::NotFound { .. }
         | ApiError::NotGitHub { .. }
         | ApiError::Archived { .. } => Exit::Usage,
-        _ if error.is_temporary() => Exit::Temporary,
         ApiError::Malformed { .. } => Exit::Temporary,
+        _ if error.is_temporary() => Exit::Temporary,
         _ => Exit::PersonNeeded,
     }
 }
@@ -212,13 +212,6 @@ fn classify(error: &anyhow::Error) -> Exit {
             Some(TokenError::Git(git)) => return of_git(git),
             Some(_) => return Exit::Usage,
             None => {}
-        }
-        if let Some(api) = cause.downcast_ref::<ApiError>() {
-            return if api.is_temporary() || matches!(api, ApiError::Malformed { .. }) {
-                Exit::Temporary
-            } else {
-                Exit::PersonNeeded
-            };
         }
         if let Some(ledger) = cause.downcast_ref::<LedgerError>() {
             return match ledger {

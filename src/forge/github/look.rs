@@ -16,6 +16,9 @@ use crate::run::seen::{
 /// Most pull requests asked for at once: more make a query that GitHub may refuse as too large.
 const AT_ONCE: usize = 20;
 
+/// Most pull requests from branches of one name that are looked at.
+const MOST: usize = 10;
+
 /// Most further pages of what people said on one pull request.
 const PAGES: usize = 20;
 
@@ -65,11 +68,20 @@ pub(super) fn look(client: &mut Client, targets: &[Target]) -> Result<(Seen, Fac
             default_branch: string(&repository["defaultBranchRef"]["name"]),
         };
         for (n, target) in chunk.iter().enumerate() {
-            let nodes = repository[format!("t{n}").as_str()]["nodes"].as_array();
-            let Some(node) = nodes.and_then(|nodes| choose(nodes, target)) else {
-                continue;
+            let found = &repository[format!("t{n}").as_str()];
+            let node = if target.number.is_some() {
+                (!found.is_null()).then(|| found.clone())
+            } else {
+                let nodes = list(&found["nodes"]);
+                match choose(&nodes) {
+                    Some(node) => Some(node.clone()),
+                    // Nothing but forks', and there may be more: ours is behind them, if it is there.
+                    None if nodes.len() >= MOST => behind(client, target)?,
+                    None => None,
+                }
             };
-            let pull = read(client, node)?;
+            let Some(node) = node else { continue };
+            let pull = read(client, &node)?;
             if let PullStanding::Merged { by, .. } = &pull.standing {
                 merged_by.insert(target.key.clone(), by.clone());
             }
@@ -92,11 +104,16 @@ fn ask(client: &mut Client, targets: &[Target]) -> Result<Value, ApiError> {
     });
     let mut wanted = String::new();
     for (n, target) in targets.iter().enumerate() {
+        // Any fork may have a branch of this name: by its number it is found whatever they do.
+        if let Some(number) = target.number {
+            let _ = write!(wanted, " t{n}: pullRequest(number: {number}) {{ ...Pull }}");
+            continue;
+        }
         let _ = write!(query, ", $h{n}: String!");
         variables[format!("h{n}")] = json!(target.branch);
         let _ = write!(
             wanted,
-            " t{n}: pullRequests(headRefName: $h{n}, first: 10, orderBy: {{field: CREATED_AT, direction: DESC}}) {{ nodes {{ ...Pull }} }}"
+            " t{n}: pullRequests(headRefName: $h{n}, first: {MOST}, orderBy: {{field: CREATED_AT, direction: DESC}}) {{ nodes {{ ...Pull }} }}"
         );
     }
     let _ = write!(
@@ -112,17 +129,36 @@ fn ask(client: &mut Client, targets: &[Target]) -> Result<Value, ApiError> {
     client.query("Look", &query, &variables)
 }
 
-/// The pull request meant: ours of that number, else the open one, else the newest. One from a fork
-/// whose branch has the same name is none of ours.
-fn choose<'v>(nodes: &'v [Value], target: &Target) -> Option<&'v Value> {
+/// Looks for our own pull request from a branch where many forks have one of the same name.
+fn behind(client: &mut Client, target: &Target) -> Result<Option<Value>, ApiError> {
+    let place = client.place();
+    let path = format!(
+        "{}/pulls?state=all&head={}:{}",
+        place.repository(),
+        segment(&place.owner),
+        segment(&target.branch)
+    );
+    let answer = client.get(&path)?;
+    let Some(number) = answer.body[0]["number"].as_u64() else {
+        return Ok(None);
+    };
+    let known = Target {
+        number: Some(number),
+        ..target.clone()
+    };
+    let data = ask(client, std::slice::from_ref(&known))?;
+    let node = &data["repository"]["t0"];
+    Ok((!node.is_null()).then(|| node.clone()))
+}
+
+/// The pull request meant: the open one, else the newest. One from a fork whose branch has the same
+/// name is none of ours.
+fn choose(nodes: &[Value]) -> Option<&Value> {
     let ours = || {
         nodes
             .iter()
             .filter(|n| n["isCrossRepository"].as_bool() == Some(false))
     };
-    if let Some(number) = target.number {
-        return ours().find(|n| n["number"].as_u64() == Some(number));
-    }
     ours()
         .find(|n| n["state"].as_str() == Some("OPEN"))
         .or_else(|| ours().next())

@@ -13,7 +13,9 @@ pub(super) fn merged_there(state: &State, facts: &Facts) -> Option<String> {
     let mut items = state.items.iter().filter(|i| !i.is_settled());
     let item = items.find(|i| {
         let pull = seen.pulls.get(&i.key);
-        pull.is_some_and(|p| matches!(p.standing, PullStanding::Merged { .. }))
+        pull.is_some_and(|p| {
+            matches!(p.standing, PullStanding::Merged { .. }) && p.base == state.run_branch.name
+        })
     })?;
     Some(item.key.clone())
 }
@@ -83,9 +85,14 @@ fn is_news(ours: Option<&Pull>, pull: &SeenPull) -> bool {
 
 /// The pull request of an item that was left out is closed.
 pub(super) fn left_out(item: &Item, pull: Option<&SeenPull>, decision: &mut Decision) {
-    if matches!(item.phase, Phase::Skipped { .. })
-        && pull.is_some_and(|p| p.standing == PullStanding::Open)
-    {
+    if !matches!(item.phase, Phase::Skipped { .. }) {
+        return;
+    }
+    if let Some(voice) = pull.and_then(|p| unanswered(item.pull.as_ref(), p)) {
+        let item = item.key.clone();
+        decision.actions.push(Action::Answer { item, voice });
+    }
+    if pull.is_some_and(|p| p.standing == PullStanding::Open) {
         let item = item.key.clone();
         decision.actions.push(Action::Close { item });
     }
@@ -113,7 +120,27 @@ pub(super) fn open_there(
         });
         return false;
     }
+    // Merged into the run branch was taken before: this one went elsewhere.
+    if let PullStanding::Merged { .. } = &pull.standing {
+        decision.waits.push(Wait::Held {
+            item: item.key.clone(),
+            why: format!(
+                "its pull request was merged into {}, not into the run branch; merge its branch into the run branch by hand, or leave it out with `git pertask skip`",
+                pull.base
+            ),
+        });
+    }
     if closed {
+        // Leaving it out, or ending the run, is still said there.
+        if let Some(voice) = next_voice(item.pull.as_ref(), pull, facts.policy, false) {
+            decision.actions.push(Action::Hear {
+                item: item.key.clone(),
+                voice: voice.id.clone(),
+            });
+        } else if let Some(voice) = unanswered(item.pull.as_ref(), pull) {
+            let item = item.key.clone();
+            decision.actions.push(Action::Answer { item, voice });
+        }
         decision.waits.push(Wait::Closed {
             item: item.key.clone(),
         });

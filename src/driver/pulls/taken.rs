@@ -1,0 +1,172 @@
+//! What happened on the forge is taken into the ledger: approvals, merges, closings, a base that moved.
+
+use anyhow::Context as _;
+use jiff::Timestamp;
+
+use super::super::{Audience, Driver};
+use crate::git::NewCommit;
+use crate::ledger::{LedgerError, Snapshot};
+use crate::run::LAST;
+use crate::run::decide::BaseHeld;
+use crate::run::seen::PullStanding;
+use crate::run::state::{Decision, Merged, Phase, Review, Source, State};
+use crate::run::transition;
+
+impl Driver<'_> {
+    pub(super) fn take_approval(
+        &mut self,
+        snapshot: &Snapshot,
+        mut state: State,
+        key: &str,
+        by: &[String],
+        audience: &mut dyn Audience,
+    ) -> anyhow::Result<()> {
+        let pull = self
+            .pull(key)
+            .cloned()
+            .context("its pull request is gone")?;
+        let item = state.item(key).context("the item to approve is gone")?;
+        let head = item.branch.as_ref().map(|b| b.head.clone());
+        let voices = pull.voices.iter().filter(|v| by.contains(&v.by.login));
+        let last = voices.max_by_key(|v| v.at);
+        let person = last.map_or_else(
+            || self.by.clone(),
+            |v| transition::person(v.by.id, &v.by.login),
+        );
+        let review = Review {
+            decision: Decision::Approve,
+            by: crate::run::state::Person {
+                name: by.join(" and "),
+                ..person
+            },
+            at: last.map_or_else(Timestamp::now, |v| v.at),
+            commit: head.unwrap_or_default(),
+            text: last.map(crate::forge::plain).unwrap_or_default(),
+            round: item.round,
+            source: last.map(|v| Source {
+                ids: vec![v.id.clone()],
+                url: v.url.clone(),
+                login: v.by.login.clone(),
+                threads: Vec::new(),
+            }),
+        };
+        let said = transition::reviewed(&mut state, key, review)?;
+        self.record(snapshot, state, &said, Vec::new(), audience)
+    }
+
+    pub(super) fn take_merged(
+        &mut self,
+        snapshot: &Snapshot,
+        mut state: State,
+        key: &str,
+        audience: &mut dyn Audience,
+    ) -> anyhow::Result<()> {
+        let pull = self
+            .pull(key)
+            .cloned()
+            .context("its pull request is gone")?;
+        let PullStanding::Merged {
+            commit,
+            by,
+            permitted,
+            at,
+        } = &pull.standing
+        else {
+            return Ok(());
+        };
+        let viewer = self.there.seen.as_ref().map(|(s, _)| s.viewer.id);
+        let phase = state.item(key).map(|i| i.phase.clone());
+        let because = match phase {
+            Some(Phase::Approved { because, .. }) if viewer == Some(by.id) => because,
+            _ if key == LAST => format!("merged by {}", by.login),
+            _ if *permitted => format!("merged by hand by {}", by.login),
+            _ => format!("merged by {}, who may not decide", by.login),
+        };
+        let merged = Merged {
+            commit: commit.clone(),
+            head: pull.head.clone(),
+            at: *at,
+            because,
+        };
+        if key == LAST {
+            let said = transition::last_merged(&mut state, merged);
+            return self.record(snapshot, state, &said, Vec::new(), audience);
+        }
+        self.ledger.refresh(&self.base_branch)?;
+        let there = self.ledger.branch(&state.run_branch.name)?;
+        let there = there.context("the run branch is gone")?;
+        // Where that commit is not to be found, the branch itself says what was merged.
+        let known = self
+            .repo
+            .is_ancestor(&state.run_branch.head, commit)
+            .unwrap_or(false);
+        let head = if known { commit.clone() } else { there };
+        let merged = Merged {
+            commit: head.clone(),
+            ..merged
+        };
+        let mut said = transition::taken(&mut state, key, merged, &head)?;
+        said.push_str(&self.judged(&mut state)?);
+        self.record(snapshot, state, &said, Vec::new(), audience)
+    }
+
+    pub(super) fn close(
+        &mut self,
+        snapshot: &Snapshot,
+        mut state: State,
+        key: &str,
+        audience: &mut dyn Audience,
+    ) -> anyhow::Result<()> {
+        let pull = self
+            .pull(key)
+            .cloned()
+            .context("its pull request is gone")?;
+        self.forge.close(&pull)?;
+        if let Some((seen, _)) = &mut self.there.seen {
+            seen.pulls.remove(key);
+            if key == LAST {
+                seen.last = None;
+            }
+        }
+        let said = transition::closed(&mut state, key, true)?;
+        self.record(snapshot, state, &said, Vec::new(), audience)
+    }
+
+    /// Merges the base into the run branch and pushes that, when it merges cleanly.
+    pub(super) fn merge_base(
+        &mut self,
+        snapshot: &Snapshot,
+        mut state: State,
+        base: &str,
+        audience: &mut dyn Audience,
+    ) -> anyhow::Result<()> {
+        let head = state.run_branch.head.clone();
+        let merged = self.repo.merge(&head, base)?;
+        if !merged.conflicts.is_empty() {
+            let files = merged.conflicts;
+            self.there.base_held = Some((base.to_owned(), BaseHeld::Conflicts { files }));
+            return Ok(());
+        }
+        let commit = self.repo.commit(&NewCommit {
+            tree: &merged.tree,
+            parents: &[head, base.to_owned()],
+            message: &crate::report::commit::base_message(&state, base),
+            author: &self.by,
+            committer: &self.by,
+            time: Timestamp::now(),
+        })?;
+        let mut said = transition::base_merged(&mut state, &commit, base);
+        said.push_str(&self.judged(&mut state)?);
+        match self.record(snapshot, state, &said, Vec::new(), audience) {
+            Err(e) => match e.downcast_ref::<LedgerError>() {
+                Some(LedgerError::Refused { why, .. }) => {
+                    let refused = BaseHeld::Refused { why: why.clone() };
+                    self.there.base_held = Some((base.to_owned(), refused));
+                    Ok(())
+                }
+                _ => Err(e),
+            },
+            ok => ok,
+        }
+    }
+}
