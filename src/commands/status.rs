@@ -18,16 +18,16 @@ pub(super) fn run(args: &StatusArgs) -> anyhow::Result<Exit> {
     let state = match named(&repo, args) {
         Ok(state) if state.forge == ForgeKind::Local => state,
         // Somewhere else it may have gone on, or begun.
-        here => {
-            if let Err(e) = context::sync(&repo, None) {
+        here => match (context::sync(&repo, None), here) {
+            (Ok(()), _) => named(&repo, args)?,
+            (Err(e), Ok(state)) => {
                 use std::io::Write as _;
                 let mut err = std::io::stderr().lock();
                 let _ = writeln!(err, "warning: this is how it was last seen here: {e:#}");
-                here?
-            } else {
-                named(&repo, args)?
+                state
             }
-        }
+            (Err(_), here) => here?,
+        },
     };
     let waits = waits(&repo, &state);
     let now = Timestamp::now();
