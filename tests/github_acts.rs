@@ -173,7 +173,9 @@ fn a_person_asks_by_comment_how_it_stands_and_is_told_of_words_that_are_none() {
     2/2   two  Second file  pending    0      -  -           -
 
     Waiting for
-    - somebody to carry on: `git pertask continue wiz`
+    - a review of task 1 of 2, one (First file) on
+      http://[HOST]/acme/widgets/pull/1, or `git pertask approve wiz one`
+      or `git pertask revise wiz one -m …`
     ```
     "#);
     let unknown = hub.says("olive", 1, "/pertask aprove");
@@ -211,12 +213,12 @@ fn a_revision_by_comment_and_the_end_of_the_run_by_comment() {
     assert_eq!(hub.github.requested(REPO, 1), ["olive"]);
 
     let skip = hub.says("olive", 1, "/pertask skip Not needed");
-    insta::assert_snapshot!(skip.text(&hub), @r"reactions []");
+    insta::assert_snapshot!(skip.text(&hub), @r#"reactions ["+1"]"#);
     assert_eq!(hub.states(), ["skipped", "review"]);
     assert_eq!(hub.github.pull(REPO, 1).state, PullState::Closed);
 
     let abort = hub.says("olive", 2, "/pertask abort");
-    insta::assert_snapshot!(abort.text(&hub), @r"reactions []");
+    insta::assert_snapshot!(abort.text(&hub), @r#"reactions ["+1"]"#);
     insta::assert_snapshot!(abort.out.text(), @r"
     exit 0
     --- stdout
@@ -292,25 +294,31 @@ fn decisions_from_a_clone_are_comments_of_the_person() {
     insta::assert_snapshot!(conversation(&hub, 1), @r#"
     robot[bot] []: **Waits for a review** of [`[ID]`](http://[HOST]/acme/widgets/commit/[OID]).
     olive ["+1"]: /pertask approve [OID]
-    olive []: **Waits for a review** of [`[ID]`](http://[HOST]/acme/widgets/commit/[OID]).
     "#);
     as_person(&hub, "olive", &["revise", "wiz", "two", "-m", "Louder"]).code(0);
     insta::assert_snapshot!(conversation(&hub, 2), @r#"
     robot[bot] []: **Waits for a review** of [`[ID]`](http://[HOST]/acme/widgets/commit/[OID]).
-    olive []: **Waits for a review** of [`[ID]`](http://[HOST]/acme/widgets/commit/[OID]).
     olive ["+1"]: /pertask revise Louder
     "#);
     as_person(&hub, "olive", &["skip", "wiz", "three", "-m", "Not needed"]).code(0);
-    insta::assert_snapshot!(conversation(&hub, 3), @r"
+    insta::assert_snapshot!(conversation(&hub, 3), @r#"
     robot[bot] []: **Waits for a review** of [`[ID]`](http://[HOST]/acme/widgets/commit/[OID]).
-    olive []: **Waits for a review** of [`[ID]`](http://[HOST]/acme/widgets/commit/[OID]).
-    olive []: /pertask skip Not needed
-    ");
+    olive ["+1"]: /pertask skip Not needed
+    "#);
     assert_eq!(hub.states(), ["merged", "review", "skipped"]);
     hub.still(0);
     let out = as_person(&hub, "olive", &["abort", "wiz"]).code(0);
-    insta::assert_snapshot!(out.text(), @"");
-    insta::assert_snapshot!(conversation(&hub, 2), @"");
+    insta::assert_snapshot!(out.text(), @r"
+    exit 0
+    --- stdout
+    Run wiz was ended by Ada Example; every branch is kept. Start anew: git pertask start wiz
+    --- stderr
+    Task 2 of 3, two (Second file): pull request #2 was closed
+    ");
+    insta::assert_snapshot!(conversation(&hub, 2), @r#"
+    robot[bot] []: **Waits for a review** of [`[ID]`](http://[HOST]/acme/widgets/commit/[OID]).
+    olive ["+1"]: /pertask revise Louder
+    "#);
     assert_eq!(hub.github.pull(REPO, 2).state, PullState::Closed);
 }
 
@@ -436,6 +444,18 @@ fn closing_is_a_stop_and_opening_again_ends_it() {
       http://[HOST]/acme/widgets/pull/2
     ");
     assert_eq!(hub.states(), ["merged", "review"]);
+
+    // What stays closed can be left out with the command that is named.
+    olive.close(REPO, 2).unwrap();
+    hub.run(&["continue"]).code(1);
+    let skip = ["skip", "wiz", "two", "-m", "Not wanted"];
+    as_person(&hub, "olive", &skip).code(0);
+    assert_eq!(hub.states(), ["merged", "skipped"]);
+    insta::assert_snapshot!(conversation(&hub, 2), @r#"
+    robot[bot] []: **Waits for a review** of [`[ID]`](http://[HOST]/acme/widgets/commit/[OID]).
+    olive ["+1"]: /pertask skip Not wanted
+    "#);
+    hub.still(0);
 }
 
 /// Says that a check of somebody else has this state.
@@ -503,6 +523,23 @@ fn a_process_that_watches_goes_on_when_a_required_check_has_succeeded() {
     };
     hub.github.protect(REPO, "pertask/wiz/main", rules);
     check(&hub, &hub.head(), "pending");
+    let merges = watched(&hub, || check(&hub, &hub.head(), "success"));
+    assert!(merges <= 3, "{merges}");
+}
+
+#[test]
+fn a_process_that_watches_goes_on_when_a_setting_has_changed() {
+    let hub = Hub::with(TWO, GOOD);
+    hub.run(&["start", "wiz"]).code(0);
+    hub.github.change(REPO, |r| r.allow_squash = false);
+    watched(&hub, || {
+        hub.github.change(REPO, |r| r.allow_squash = true);
+    });
+}
+
+/// An approved task that may not be merged, until this is done; how often the merge was asked for
+/// before.
+fn watched(hub: &Hub, lift: impl FnOnce()) -> usize {
     hub.github.person("olive").approve(REPO, 1, "").unwrap();
     hub.github.clear_log();
     let mut command = hub.sandbox.program(&hub.sandbox.repo);
@@ -511,9 +548,9 @@ fn a_process_that_watches_goes_on_when_a_required_check_has_succeeded() {
         .stdout(std::process::Stdio::null())
         .stderr(std::process::Stdio::null());
     let mut watching = command.spawn().unwrap();
-    wait_for_polls(&hub, 10);
+    wait_for_polls(hub, 10);
     let merges = hub.merges();
-    check(&hub, &hub.head(), "success");
+    lift();
     let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
     while hub.github.pull(REPO, 1).merged.is_none() && std::time::Instant::now() < end {
         std::thread::sleep(std::time::Duration::from_millis(10));
@@ -522,7 +559,7 @@ fn a_process_that_watches_goes_on_when_a_required_check_has_succeeded() {
     watching.kill().unwrap();
     watching.wait().unwrap();
     assert!(merged, "{merges} merges were asked for before");
-    assert!(merges <= 3, "{merges}");
+    merges
 }
 
 #[test]
@@ -586,7 +623,7 @@ fn a_method_that_is_not_allowed_is_said_until_it_is() {
 }
 
 #[test]
-fn a_conflict_that_appears_is_said_and_a_merge_by_a_person_ends_it() {
+fn a_conflict_that_appears_is_worked_on_and_asked_about_again() {
     let hub = Hub::with(TWO, GOOD);
     hub.run(&["start", "wiz"]).code(0);
     let olive = hub.github.person("olive");
@@ -620,45 +657,8 @@ fn a_conflict_that_appears_is_said_and_a_merge_by_a_person_ends_it() {
     ");
     assert!(hub.merges() <= 1, "{}", hub.merges());
     hub.still(out.code);
-    // The person does as told.
-    let dir = hub.clone();
-    let git = |args: &[&str]| hub.sandbox.git_in(&dir, args);
-    git(&["switch", "--quiet", BRANCH]);
-    let ours = "Bring the run branch in";
-    git(&[
-        "merge",
-        "--quiet",
-        "-X",
-        "ours",
-        "-m",
-        ours,
-        "origin/pertask/wiz/main",
-    ]);
-    let url = hub.github.clone_url_as(REPO, &hub.token);
-    git(&[
-        "push",
-        "--quiet",
-        &url,
-        &format!("HEAD:refs/heads/{BRANCH}"),
-    ]);
-    let out = hub.run(&["continue"]).code(0);
-    insta::assert_snapshot!(out.text(), @r"
-    exit 0
-    --- stdout
-    Task 1 of 2 complete: one.txt
-
-    Created: + one.txt
-    Lines:   1
-    Build:   SUCCESS
-    Rules:   none to check
-    Spent:   [T] (2 attempts: [T])
-    Branch:  pertask/wiz/1-one at [ID]
-
-    Waiting for:
-    - an approval that counts, for task 1 of 2, one (First file): the approval of olive is for [ID], not for [ID]
-    - a review of task 1 of 2, one (First file) on http://[HOST]/acme/widgets/pull/1, or `git pertask approve wiz one` or `git pertask revise wiz one -m …`
-    --- stderr
-    ");
+    // Who had approved is asked again.
+    assert_eq!(hub.github.requested(REPO, 1), ["olive"]);
     hub.approve(1).code(0);
     assert_eq!(hub.states(), ["merged", "review"]);
 }
@@ -755,7 +755,10 @@ fn an_approval_that_protection_dismisses_is_asked_for_again_with_the_reason() {
     ");
     assert_eq!(hub.states(), ["merged", "review", "review"]);
     hub.still(0);
-    insta::assert_snapshot!(conversation(&hub, 2), @r"robot[bot] []: **Waits for a review** of [`[ID]`](http://[HOST]/acme/widgets/commit/[OID]).");
+    insta::assert_snapshot!(conversation(&hub, 2), @r"
+    robot[bot] []: **Waits for a review** of [`[ID]`](http://[HOST]/acme/widgets/commit/[OID]).
+    robot[bot] []: The approval of [`[ID]`](http://[HOST]/acme/widgets/commit/[OID]) by olive was dismissed by this repository's branch protection. [`[ID]`](http://[HOST]/acme/widgets/commit/[OID]) differs from it by nothing but the run branch, which was merged in and passes the checks. It needs an approval again all the same.
+    ");
     assert_eq!(hub.github.requested(REPO, 2), ["olive"]);
     hub.approve(2).code(0);
     assert_eq!(hub.states(), ["merged", "merged", "review"]);

@@ -16,6 +16,7 @@ use crate::forge::github::ApiError;
 use crate::forge::{Merging, Page, Target};
 use crate::git::NewCommit;
 use crate::ledger::Snapshot;
+use crate::plan::MergeMethod;
 use crate::publish;
 use crate::run::LAST;
 use crate::run::approval::Policy;
@@ -37,6 +38,8 @@ const NEWS: Duration = Duration::from_secs(20);
 
 /// How long to wait before looking again at what may or may not have happened; longer each time.
 const SETTLE: Duration = Duration::from_secs(2);
+/// After how many times that long a merge that the forge refused is asked for again without news.
+const HELD: u32 = 15;
 
 /// How many times in a row the forge may fail before we give up for now.
 const TROUBLES: u32 = 3;
@@ -60,6 +63,8 @@ pub(super) struct There {
     held: BTreeMap<String, (String, String)>,
     /// How often the forge said of an item that it had moved from this head.
     moved: BTreeMap<String, (String, u32)>,
+    /// Since when the first of them is held.
+    held_since: Option<Instant>,
     /// Why the base could not be brought in, and which commit of it.
     base_held: Option<(String, BaseHeld)>,
     troubles: u32,
@@ -108,6 +113,7 @@ impl Driver<'_> {
         }
         if before.run_branch.head != after.run_branch.head {
             self.there.held.clear();
+            self.there.held_since = None;
         }
     }
 
@@ -262,7 +268,15 @@ impl Driver<'_> {
         let Some((seen, _)) = &self.there.seen else {
             return Ok(true);
         };
-        if self.forge.changed(seen)? {
+        let changed = self.forge.changed(seen)?;
+        // A setting that stands in the way of a merge is no news of the pull request.
+        let again = self
+            .there
+            .held_since
+            .is_some_and(|at| at.elapsed() >= poll_pause(NEWS) * HELD);
+        if changed || again {
+            self.there.held.clear();
+            self.there.held_since = None;
             self.look_anew();
             return Ok(true);
         }
@@ -287,9 +301,15 @@ impl Driver<'_> {
             }
         };
         let pull = pull.context("an item to merge has no pull request")?;
+        // GitHub rebases commit by commit and without merges: where the run branch was merged in, one
+        // commit with the same content takes their place.
+        let mut state = state.clone();
+        if state.merge == MergeMethod::Rebase && !self.is_linear(&state, item)? {
+            state.merge = MergeMethod::Squash;
+        }
         let merging = self
             .forge
-            .merge(&self.plan, state, item, &self.by, Some(&pull))?;
+            .merge(&self.plan, &state, item, &self.by, Some(&pull))?;
         match merging {
             Merging::Done(commit) => {
                 self.ledger.refresh(&self.base_branch)?;
@@ -300,6 +320,7 @@ impl Driver<'_> {
             }
             Merging::Held(why) => {
                 let head = item.branch.as_ref().map(|b| b.head.clone());
+                self.there.held_since.get_or_insert_with(Instant::now);
                 self.there
                     .held
                     .insert(item.key.clone(), (head.unwrap_or_default(), why));
@@ -314,6 +335,7 @@ impl Driver<'_> {
                 }
                 moved.1 += 1;
                 if moved.1 >= TROUBLES {
+                    self.there.held_since.get_or_insert_with(Instant::now);
                     let why = "GitHub says that it has moved, and shows it where it was; run `git pertask continue` again in a while";
                     self.there
                         .held
@@ -323,6 +345,22 @@ impl Driver<'_> {
                 Ok(None)
             }
         }
+    }
+
+    /// Whether an item's commits lead from the run branch to its head without a merge.
+    fn is_linear(&self, state: &State, item: &Item) -> anyhow::Result<bool> {
+        let Some(branch) = &item.branch else {
+            return Ok(true);
+        };
+        for commit in self
+            .repo
+            .first_parents(&state.run_branch.head, &branch.head)?
+        {
+            if self.repo.commit_info(&commit)?.parents.len() != 1 {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Does what follows from the pull requests.
@@ -336,7 +374,7 @@ impl Driver<'_> {
         match action {
             Action::Show { item } => self.show(snapshot, state, item, audience),
             Action::Hear { item, voice } => self.hear(snapshot, state, item, voice, audience),
-            Action::Answer { item, voice } => self.answer(&state, item, voice),
+            Action::Answer { item, voice } => self.answer(snapshot, state, item, voice, audience),
             Action::Approve { item, by } => self.take_approval(snapshot, state, item, by, audience),
             Action::Withdraw { item, why } => {
                 let mut state = state;

@@ -51,6 +51,8 @@ pub struct Page {
     pub statuses: Vec<(String, String, String)>,
     /// The one comment that says how it stands: its marker and its text.
     pub progress: Option<(String, String)>,
+    /// Comments that stand there once, by the line that they are found again by, which they begin with.
+    pub said: Vec<(String, String)>,
     /// Check run with notes on lines, where the token may make one.
     pub notes: Option<Notes>,
 }

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::seen::{Account, Command, SeenPull, Voice, VoiceKind};
+use super::state::{Decision, Item};
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -127,6 +128,50 @@ pub fn stands(pull: &SeenPull, voice: &Voice, policy: Policy) -> bool {
         && outstanding(pull, &[], policy)
             .iter()
             .any(|who| who.id == voice.by.id)
+}
+
+/// An approval that was taken, and does not hold for what is there now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lapsed<'p> {
+    /// Whose.
+    pub by: &'p Account,
+    /// The commit that was approved.
+    pub commit: &'p str,
+    /// It would have carried over, but the forge dismissed it.
+    pub dismissed: bool,
+}
+
+/// People whose approval was taken before our own commits made another necessary, and who have said
+/// nothing since: they are asked again.
+#[must_use]
+pub fn lapsed<'p>(item: &'p Item, pull: &'p SeenPull, policy: Policy) -> Vec<Lapsed<'p>> {
+    let newest = item.reviews.iter().rev().find(|r| r.round == item.round);
+    let head = item.branch.as_ref().map(|b| &b.head);
+    let Some(taken) = newest.filter(|r| r.decision == Decision::Approve && Some(&r.commit) != head)
+    else {
+        return Vec::new();
+    };
+    let carried = |commit: &str| item.carries.iter().any(|c| c.commit == commit);
+    let mut voices: BTreeMap<u64, &Voice> = BTreeMap::new();
+    for voice in opinions(pull, &[]).filter(|v| may_decide(pull, v, policy).is_ok()) {
+        voices.insert(voice.by.id, voice);
+    }
+    voices
+        .into_values()
+        .filter(|v| v.at <= taken.at)
+        .filter_map(|voice| {
+            let dismissed = match opinion(voice) {
+                Opinion::Approves(commit) if commit == taken.commit && !carried(commit) => false,
+                Opinion::None => carried(&taken.commit),
+                _ => return None,
+            };
+            Some(Lapsed {
+                by: &voice.by,
+                commit: &taken.commit,
+                dismissed,
+            })
+        })
+        .collect()
 }
 
 /// Whether this person may decide about this pull request in this way. `Err(None)`: no, and nobody

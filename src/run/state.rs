@@ -193,6 +193,10 @@ pub struct Heard {
     /// It answered an agent's question.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub answer: bool,
+    /// The answer was given with another token than the pull request was opened with, so that it
+    /// cannot be seen there who gave it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub answered: bool,
 }
 
 /// A round that was merged before the item was reopened.

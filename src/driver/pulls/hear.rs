@@ -182,7 +182,14 @@ impl Driver<'_> {
         }
     }
 
-    pub(super) fn answer(&mut self, state: &State, key: &str, voice: &str) -> anyhow::Result<()> {
+    pub(super) fn answer(
+        &mut self,
+        snapshot: &Snapshot,
+        mut state: State,
+        key: &str,
+        voice: &str,
+        audience: &mut dyn Audience,
+    ) -> anyhow::Result<()> {
         let Some(pull) = self.pull(key).cloned() else {
             return Ok(());
         };
@@ -202,6 +209,13 @@ impl Driver<'_> {
                     self.there.answered.insert(voice.to_owned());
                 }
                 return Err(e);
+            }
+            // With another token than this one, the answer would not be known for ours.
+            let viewer = self.there.seen.as_ref().map(|(s, _)| s.viewer.id);
+            if viewer != Some(pull.author.id) {
+                self.there.answered.insert(voice.to_owned());
+                let what = transition::answered(&mut state, key, voice, &said.by.login)?;
+                return self.record(snapshot, state, &what, Vec::new(), audience);
             }
         }
         self.there.answered.insert(voice.to_owned());

@@ -9,6 +9,7 @@ use crate::publish;
 use crate::report::pull::{self, Answer, Links, Near, PullRef, Sheet, ThreadReply};
 use crate::run::LAST;
 use crate::run::approval;
+use crate::run::decide::{Facts, decide};
 use crate::run::order::AttemptResult;
 use crate::run::seen::{Seen, SeenPull, Voice};
 use crate::run::state::{Heard, Item, Phase, Pull, State};
@@ -127,7 +128,20 @@ impl Driver<'_> {
         if let (Phase::Review, Some(there)) = (&item.phase, there) {
             reviewers.extend(self.to_ask_again(item.pull.as_ref(), there));
         }
+        let mut said = Vec::new();
+        if let (Phase::Review, Some(there)) = (&item.phase, there) {
+            for lapsed in approval::lapsed(item, there, self.policy()) {
+                reviewers.push(lapsed.by.login.clone());
+                if lapsed.dismissed {
+                    said.push((
+                        pull::dismissed_marker(&page.head),
+                        pull::dismissed_answer(&lapsed.by.login, lapsed.commit, &page.head, links),
+                    ));
+                }
+            }
+        }
         Ok(Page {
+            said,
             // A person may word it better; it is ours only when it is opened.
             title: there.map_or_else(|| pull::title(state, item), |p| p.title.clone()),
             body: match there {
@@ -228,7 +242,15 @@ impl Driver<'_> {
     /// Where a run stands, for somebody who asks with a comment.
     pub(super) fn status_text(snapshot: &Snapshot) -> String {
         let style = crate::report::Style { colour: false };
-        crate::report::status::text(&snapshot.state, &[], jiff::Timestamp::now(), style)
+        let now = jiff::Timestamp::now();
+        let facts = Facts {
+            now,
+            base_built: true,
+            gate_seen: true,
+            ..Facts::default()
+        };
+        let waits = decide(&snapshot.state, &facts).waits;
+        crate::report::status::text(&snapshot.state, &waits, now, style)
     }
 
     /// The reply to a comment, with the marker by which it is found again.

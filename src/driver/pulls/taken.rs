@@ -77,7 +77,10 @@ impl Driver<'_> {
         let viewer = self.there.seen.as_ref().map(|(s, _)| s.viewer.id);
         let phase = state.item(key).map(|i| i.phase.clone());
         let because = match phase {
-            Some(Phase::Approved { because, .. }) if viewer == Some(by.id) => because,
+            // By us, or by a merge queue's bot.
+            Some(Phase::Approved {
+                because, commit, ..
+            }) if viewer == Some(by.id) || (by.bot && commit == pull.head) => because,
             _ if key == LAST => format!("merged by {}", by.login),
             _ if *permitted => format!("merged by hand by {}", by.login),
             _ => format!("merged by {}, who may not decide", by.login),

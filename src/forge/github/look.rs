@@ -210,10 +210,12 @@ fn read(client: &mut Client, node: &Value) -> Result<SeenPull, ApiError> {
     pull.voices = reviews.iter().filter_map(review).collect();
     pull.voices.extend(comments.iter().filter_map(command));
     pull.voices.sort_by_key(|v| v.at);
+    let opener = pull.author.id;
     for comment in list(&node["opening"]["nodes"]).iter().chain(&comments) {
-        if comment["viewerDidAuthor"].as_bool() == Some(true)
-            && let Some(marker) = marker(&string(&comment["body"]))
-        {
+        // A run goes on from any clone, with any token: who opened it wrote for us, too.
+        let ours = comment["viewerDidAuthor"].as_bool() == Some(true)
+            || (opener != 0 && account(&comment["author"]).id == opener);
+        if ours && let Some(marker) = marker(&string(&comment["body"])) {
             let own = OwnComment {
                 number: number(&comment["fullDatabaseId"]),
                 body: string(&comment["body"]),

@@ -38,6 +38,8 @@ pub(super) enum Step {
     Comment(String),
     /// Write it anew.
     Rewrite(u64, String),
+    /// Write a comment, found again by this marker.
+    Say(String, String),
 }
 
 /// What is to be done so that the pull request shows the page.
@@ -112,6 +114,11 @@ pub(super) fn steps(page: &Page, pull: Option<&SeenPull>, notes: bool) -> Vec<St
                 steps.push(Step::Rewrite(own.number, text.clone()));
             }
             Some(_) => {}
+        }
+    }
+    for (marker, text) in &page.said {
+        if !pull.ours.contains_key(marker) {
+            steps.push(Step::Say(marker.clone(), text.clone()));
         }
     }
     steps
@@ -224,6 +231,12 @@ fn perform(
                 };
                 now.ours.insert(marker.clone(), own);
             }
+        }
+        Step::Say(marker, text) => {
+            let at = format!("{issue}/comments");
+            let answer = client.send(Method::POST, &at, &json!({ "body": text }))?;
+            let number = answer.body["id"].as_u64().unwrap_or(0);
+            now.ours.insert(marker, OwnComment { number, body: text });
         }
         Step::Rewrite(number, text) => {
             let at = format!("{repository}/issues/comments/{number}");

@@ -16,6 +16,11 @@ const THREADS: &str = "query Threads($id: ID!, $after: String) { node(id: $id) {
 /// Most pages of threads that are read: 2,000 threads.
 const PAGES: usize = 40;
 
+/// Whether who opened the pull request wrote this: another clone of the run, with another token.
+fn opened(pull: &SeenPull, comment: &Value) -> bool {
+    pull.author.id != 0 && account(&comment["author"]).id == pull.author.id
+}
+
 /// Every thread of a pull request, oldest first.
 fn nodes(client: &mut Client, pull: &SeenPull) -> Result<Vec<Value>, ApiError> {
     let mut found = Vec::new();
@@ -54,7 +59,8 @@ pub(super) fn threads(client: &mut Client, pull: &SeenPull) -> Result<Vec<Thread
                 }
             };
             // What we answered ourselves asks for nothing.
-            let ours = comment["viewerDidAuthor"].as_bool() == Some(true)
+            let ours = (comment["viewerDidAuthor"].as_bool() == Some(true)
+                || opened(pull, &comment))
                 && marker(&string(&comment["body"])).is_some();
             comments.push(ThreadComment {
                 id: number(&comment["fullDatabaseId"]).to_string(),
@@ -106,7 +112,7 @@ pub(super) fn reply(
             continue;
         };
         let answered = list(&thread["comments"]["nodes"]).iter().any(|c| {
-            c["viewerDidAuthor"].as_bool() == Some(true)
+            (c["viewerDidAuthor"].as_bool() == Some(true) || opened(pull, c))
                 && marker(&string(&c["body"])).as_ref() == Some(&reply.marker)
         });
         if answered {

@@ -34,7 +34,7 @@ pub use links::Links;
 pub use progress::{progress, progress_marker};
 pub use replies::{
     Answer, Near, Settled, ThreadReply, answer_marker, command_answer, dismissed_answer,
-    moved_answer, reply_marker, thread_reply,
+    dismissed_marker, moved_answer, reply_marker, thread_reply,
 };
 pub use status::{Annotation, CheckState, Level, StatusLine, annotations, status};
 pub use tasks::{tasks_block, updated_tasks};

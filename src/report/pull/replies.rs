@@ -139,13 +139,19 @@ fn sentence(said: &str) -> String {
     }
 }
 
+/// The line by which it is found again that an approval was dismissed for this head.
+#[must_use]
+pub fn dismissed_marker(head: &str) -> String {
+    marker("dismissed", head)
+}
+
 /// Why people are asked again although they approved: branch protection dismissed it.
 #[must_use]
 pub fn dismissed_answer(by: &str, approved: &str, head: &str, links: &Links) -> String {
     let at = |oid: &str| link(&code(short(&clean::line(oid))), &links.commit(oid));
     format!(
         "{}\nThe approval of {} by {} was dismissed by this repository's branch protection. {} differs from it by nothing but the run branch, which was merged in and passes the checks. It needs an approval again all the same.",
-        marker("dismissed", head),
+        dismissed_marker(head),
         at(approved),
         line(by, 60),
         at(head),

@@ -27,12 +27,15 @@ pub(super) fn ended(state: &State, facts: &Facts, decision: &mut Decision) {
     let aborted = state.end.as_ref().is_some_and(|e| e.aborted);
     if aborted {
         let tasks = seen.pulls.iter().map(|(key, pull)| (key.as_str(), pull));
-        let open = tasks
-            .chain(seen.last.iter().map(|pull| (LAST, pull)))
-            .filter(|(_, pull)| pull.standing == PullStanding::Open);
-        decision.actions.extend(open.map(|(key, _)| Action::Close {
-            item: key.to_owned(),
-        }));
+        let all = tasks.chain(seen.last.iter().map(|pull| (LAST, pull)));
+        for (key, pull) in all {
+            let ours = if key == LAST {
+                state.pull.as_ref()
+            } else {
+                state.item(key).and_then(|i| i.pull.as_ref())
+            };
+            decision.actions.extend(farewell(key, ours, pull));
+        }
         return;
     }
     let Some(pull) = &seen.last else { return };
@@ -85,17 +88,20 @@ fn is_news(ours: Option<&Pull>, pull: &SeenPull) -> bool {
 
 /// The pull request of an item that was left out is closed.
 pub(super) fn left_out(item: &Item, pull: Option<&SeenPull>, decision: &mut Decision) {
-    if !matches!(item.phase, Phase::Skipped { .. }) {
-        return;
+    if let (Phase::Skipped { .. }, Some(pull)) = (&item.phase, pull) {
+        let last = farewell(&item.key, item.pull.as_ref(), pull);
+        decision.actions.extend(last);
     }
-    if let Some(voice) = pull.and_then(|p| unanswered(item.pull.as_ref(), p)) {
-        let item = item.key.clone();
-        decision.actions.push(Action::Answer { item, voice });
+}
+
+/// A pull request that is not needed any more is closed, once who said so is told that it was heard:
+/// what is closed is not looked at again.
+fn farewell(key: &str, ours: Option<&Pull>, pull: &SeenPull) -> Option<Action> {
+    let item = key.to_owned();
+    if let Some(voice) = unanswered(ours, pull) {
+        return Some(Action::Answer { item, voice });
     }
-    if pull.is_some_and(|p| p.standing == PullStanding::Open) {
-        let item = item.key.clone();
-        decision.actions.push(Action::Close { item });
-    }
+    (pull.standing == PullStanding::Open).then_some(Action::Close { item })
 }
 
 /// Whether an item's pull request is open, so that the item can go on. Closing it is a stop, opening
@@ -304,7 +310,9 @@ fn next_voice<'p>(
 fn unanswered(ours: Option<&Pull>, pull: &SeenPull) -> Option<String> {
     let heard = ours.map(|p| p.heard.as_slice()).unwrap_or_default();
     let voice = pull.voices.iter().find(|v| {
-        matches!(v.kind, VoiceKind::Command(_)) && !v.marked && heard.iter().any(|h| h.id == v.id)
+        matches!(v.kind, VoiceKind::Command(_))
+            && !v.marked
+            && heard.iter().any(|h| h.id == v.id && !h.answered)
     })?;
     Some(voice.id.clone())
 }

@@ -110,9 +110,25 @@ pub fn heard(state: &mut State, key: &str, hearing: &Hearing) -> Result<(), NotP
             reply: hearing.reply.clone(),
             followed: hearing.followed,
             answer: hearing.answer,
+            answered: false,
         });
     }
     Ok(())
+}
+
+/// Notes that who said something was told what came of it.
+///
+/// # Errors
+/// [`NotPossible`] when there is no such item, or it has no pull request.
+pub fn answered(state: &mut State, key: &str, id: &str, by: &str) -> Result<Said, NotPossible> {
+    let name = name(state, key);
+    let pull = pull_mut(state, key)?
+        .as_mut()
+        .ok_or_else(|| NotPossible(format!("{name} has no pull request")))?;
+    for heard in pull.heard.iter_mut().filter(|h| h.id == id) {
+        heard.answered = true;
+    }
+    Ok(capital(&format!("{name}: the comment of {by} is answered")))
 }
 
 /// An approval does not hold any more.

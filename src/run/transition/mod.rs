@@ -19,8 +19,8 @@ pub use attempt::{Facts, Published, claimed, finished, freed};
 pub use compliance::{excepted, judged, noted, put_right, reported, validation_opened, violations};
 pub use end::{aborted, gate_seen, merged, reopened, run_adopted};
 pub use forge::{
-    Hearing, base_merged, closed, completed, heard, laid_out, last_merged, person, repair_opened,
-    shown, taken, withdrawn,
+    Hearing, answered, base_merged, closed, completed, heard, laid_out, last_merged, person,
+    repair_opened, shown, taken, withdrawn,
 };
 pub use review::{retried, reviewed, skipped};
 pub use start::{Start, base_built, start};
