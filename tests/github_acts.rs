@@ -1,6 +1,8 @@
 //! What people do on pull requests beside reviewing: commands in comments and from a clone, merging
 //! by hand, closing, and what GitHub refuses to merge.
 
+#![expect(clippy::unwrap_used, reason = "a failing helper is a failing test")]
+
 #[path = "support/github/mod.rs"]
 mod github;
 #[path = "support/hub.rs"]
@@ -555,10 +557,10 @@ fn watched(hub: &Hub, lift: impl FnOnce()) -> usize {
     while hub.github.pull(REPO, 1).merged.is_none() && std::time::Instant::now() < end {
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
-    let merged = hub.github.pull(REPO, 1).merged.is_some();
+    let is_merged = hub.github.pull(REPO, 1).merged.is_some();
     watching.kill().unwrap();
     watching.wait().unwrap();
-    assert!(merged, "{merges} merges were asked for before");
+    assert!(is_merged, "{merges} merges were asked for before");
     merges
 }
 

@@ -199,6 +199,14 @@ pub(super) fn abort(args: &RunArgs) -> anyhow::Result<Exit> {
             Err(e) => return Err(e),
         },
     };
+    let state = Ledger::of(&repo, &run).read()?.state;
+    if state.forge == ForgeKind::Github
+        && state.end.is_none()
+        && there::said_by_person(&repo, &state, "/pertask abort")?
+    {
+        drop(lock);
+        return drive::drive(&repo, &run, &Driving::default());
+    }
     let said = drive::change(&repo, &run, &by, |s| {
         transition::aborted(s, &by, Timestamp::now())
     })?;

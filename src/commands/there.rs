@@ -7,6 +7,7 @@ use crate::forge::{self, Target};
 use crate::git::Repo;
 use crate::ledger::Ledger;
 use crate::plan::ForgeKind;
+use crate::run::seen::PullStanding;
 use crate::run::state::{Item, State};
 
 /// Says it on the item's pull request, and carries on.
@@ -65,4 +66,34 @@ pub(super) fn say(
     }
     forge.say(&there, text)?;
     drive::carry_on(repo, run, driving)
+}
+
+/// Says what is about the whole run on the first of its open pull requests; false when there is none,
+/// or the token is no person's.
+pub(super) fn said_by_person(repo: &Repo, state: &State, text: &str) -> anyhow::Result<bool> {
+    let run = &state.run;
+    let open = |i: &&Item| !i.is_settled() && i.pull.as_ref().is_some_and(|p| !p.closed);
+    let Some(item) = state.items.iter().find(open) else {
+        return Ok(false);
+    };
+    let mut forge = forge::open(ForgeKind::Github, repo, context::patience())?;
+    let target = Target {
+        key: item.key.clone(),
+        branch: format!("pertask/{run}/{}", item.branch_leaf()),
+        number: item.pull.as_ref().map(|p| p.number),
+    };
+    let Some(seen) = forge.look(&[target])? else {
+        return Ok(false);
+    };
+    let Some(there) = seen.pulls.get(&item.key).filter(|p| {
+        !seen.viewer.bot && matches!(p.standing, PullStanding::Open | PullStanding::Closed)
+    }) else {
+        return Ok(false);
+    };
+    // The author's word counts only where the base says so; the run can be ended without it.
+    if seen.viewer.id == there.author.id {
+        return Ok(false);
+    }
+    forge.say(there, text)?;
+    Ok(true)
 }
