@@ -313,13 +313,16 @@ fn decisions_from_a_clone_are_comments_of_the_person() {
     insta::assert_snapshot!(out.text(), @r"
     exit 0
     --- stdout
-    Run wiz was ended by Ada Example; every branch is kept. Start anew: git pertask start wiz
+    Run wiz was ended by olive; every branch is kept. Start anew: git pertask start wiz
     --- stderr
+    Ended by olive before all was done; every branch is kept
+    Task 2 of 3, two (Second file): the comment of olive is answered
     Task 2 of 3, two (Second file): pull request #2 was closed
     ");
     insta::assert_snapshot!(conversation(&hub, 2), @r#"
     robot[bot] []: **Waits for a review** of [`[ID]`](http://[HOST]/acme/widgets/commit/[OID]).
     olive ["+1"]: /pertask revise Louder
+    olive ["+1"]: /pertask abort
     "#);
     assert_eq!(hub.github.pull(REPO, 2).state, PullState::Closed);
 }
