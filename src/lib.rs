@@ -17,11 +17,13 @@
 //! | [`attempt`] | order to result: workspace, agent, checks |
 //! | [`publish`] | result to commit, log entry, ledger |
 //! | [`driver`] | the loop: gather facts, decide, act, record |
+//! | [`ci`] | what is particular to jobs of GitHub Actions |
 //! | [`doctor`] | whether all that a run needs is there |
 //! | [`demo`] | the sample repository and the scripted agent of `git pertask demo` |
 //! | [`commands`] | one file per subcommand |
 
 pub mod attempt;
+pub mod ci;
 pub mod commands;
 pub mod demo;
 pub mod doctor;

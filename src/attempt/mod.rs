@@ -91,6 +91,106 @@ impl Answered {
     }
 }
 
+/// Asks the agent alone, unless it has answered: for where agent and checks are steps of their own,
+/// with other keys in reach. [`run`] goes on from there.
+///
+/// # Errors
+/// As [`run`].
+pub async fn answer(
+    place: &Place<'_>,
+    order: &Order,
+    cancel: &Cancel,
+    now: &dyn Fn() -> Timestamp,
+    tell: &mut dyn FnMut(Event),
+) -> anyhow::Result<()> {
+    let answered: Option<Answered> = place.folder.read(folder::ANSWERED)?;
+    if answered.is_none() {
+        let (answered, _) = ask(place, order, cancel, now, tell).await?;
+        effect::perform("note the agent's answer", || {
+            place.folder.write(folder::ANSWERED, &answered)
+        })?;
+    }
+    Ok(())
+}
+
+/// What is known of an attempt that was cut off before its checks were through: what the agent
+/// answered, or what lies in the workspace, as a result that says so. `None` when no agent was asked.
+///
+/// # Errors
+/// As [`run`].
+pub fn cut_off(
+    repo: &Repo,
+    worktree: &Worktree,
+    folder: &Folder,
+    order: &Order,
+    claim: &str,
+    now: Timestamp,
+) -> anyhow::Result<Option<AttemptResult>> {
+    let answered = match folder.read::<Answered>(folder::ANSWERED)? {
+        Some(answered) => answered,
+        // Before the prompt was handed over, the workspace may hold what belongs to another task.
+        None if folder.path("prompt.md").exists() => {
+            let scan = worktree.scan(repo)?;
+            Answered {
+                schema: SCHEMA,
+                started: now,
+                report: None,
+                handoff: None,
+                handoff_problem: None,
+                tree: scan.tree,
+                odd: Vec::new(),
+                ignored: Vec::new(),
+            }
+        }
+        None => return Ok(None),
+    };
+    let judge = Judge::new(repo, order, &answered.tree)?;
+    Ok(Some(AttemptResult {
+        schema: SCHEMA,
+        run: order.run.clone(),
+        item: order.item.clone(),
+        attempt: order.attempt,
+        claim: claim.to_owned(),
+        started: answered.started,
+        finished: now,
+        verdict: Verdict::Interrupted,
+        tree: Some(answered.tree),
+        files: judge.files,
+        api: Vec::new(),
+        checks: Vec::new(),
+        faults: Vec::new(),
+        agent: answered.report,
+        handoff: answered.handoff,
+        handoff_problem: answered.handoff_problem,
+    }))
+}
+
+/// What can be said of a tree by looking at it, without running anything.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Looked {
+    /// What differs.
+    pub files: Vec<FileFact>,
+    /// What the tasks' files declare.
+    pub api: Vec<String>,
+    /// The checks that only look.
+    pub checks: Vec<CheckOutcome>,
+}
+
+/// Looks at a tree that somebody says is what came of an order.
+///
+/// # Errors
+/// When git fails.
+pub fn look(repo: &Repo, order: &Order, tree: &str) -> anyhow::Result<Looked> {
+    let mut judge = Judge::new(repo, order, tree)?;
+    judge.before_commands(&|_| false, &[])?;
+    judge.rules()?;
+    Ok(Looked {
+        api: judge.api()?,
+        files: judge.files,
+        checks: judge.checks,
+    })
+}
+
 /// Carries out an order.
 ///
 /// # Errors
@@ -114,8 +214,8 @@ pub async fn run(
         (answered, Some(scan))
     };
     tell(Event::Checking);
-    let mut judge = Judge::new(place, order, &answered)?;
-    let stop = judge.before_commands(&answered)?;
+    let mut judge = Judge::new(place.repo, order, &answered.tree)?;
+    let stop = judge.before_commands(&|path| answered.ignores(path), &answered.odd)?;
     let mut complete = true;
     if !stop && !order.checks.is_empty() {
         match (&scan, resumed) {
@@ -128,7 +228,7 @@ pub async fn run(
                 &order.branch,
             )?,
         }
-        complete = judge.commands(cancel, tell).await;
+        complete = judge.commands(place, cancel, tell).await;
     }
     if !stop {
         judge.rules()?;
@@ -137,7 +237,7 @@ pub async fn run(
         .report
         .as_ref()
         .is_some_and(|r| r.exit == AgentExit::Interrupted);
-    let result = judge.result(answered, complete, cancel, now())?;
+    let result = judge.result(place, answered, complete, cancel, now())?;
     if result.verdict == Verdict::Interrupted && !agent_ended_by_us {
         // The checks were cut off, not the agent: its answer is noted, and is judged the next time.
         return Ok(result);
@@ -234,7 +334,7 @@ fn oddity_words(oddity: &Oddity) -> String {
 
 /// Verifies a tree, believing nothing that was said about it.
 struct Judge<'a> {
-    place: &'a Place<'a>,
+    repo: &'a Repo,
     order: &'a Order,
     tree: String,
     files: Vec<FileFact>,
@@ -242,12 +342,12 @@ struct Judge<'a> {
 }
 
 impl<'a> Judge<'a> {
-    fn new(place: &'a Place<'a>, order: &'a Order, answered: &Answered) -> anyhow::Result<Self> {
+    fn new(repo: &'a Repo, order: &'a Order, tree: &str) -> anyhow::Result<Self> {
         let mut files = Vec::new();
-        for change in place.repo.changes(&order.origin, &answered.tree)? {
+        for change in repo.changes(&order.origin, tree)? {
             // The log is ours; it is part of the branch but not of what the attempt did.
             if change.path.starts_with(".pertask/")
-                && place.repo.entry(&order.base, &change.path)? == change.after
+                && repo.entry(&order.base, &change.path)? == change.after
             {
                 continue;
             }
@@ -258,7 +358,7 @@ impl<'a> Judge<'a> {
             };
             let lines = match &change.after {
                 Some(entry) if entry.mode & 0o170_000 == 0o100_000 => {
-                    checks::files::count(&place.repo.blob(&entry.oid)?)
+                    checks::files::count(&repo.blob(&entry.oid)?)
                 }
                 _ => 0,
             };
@@ -269,22 +369,27 @@ impl<'a> Judge<'a> {
             });
         }
         Ok(Self {
-            place,
+            repo,
             order,
-            tree: answered.tree.clone(),
+            tree: tree.to_owned(),
             files,
             checks: Vec::new(),
         })
     }
 
     /// The checks that only look. Returns whether it makes no sense to run anything afterwards.
-    fn before_commands(&mut self, answered: &Answered) -> anyhow::Result<bool> {
-        let (repo, order) = (self.place.repo, self.order);
-        let exist = checks::files::exist(repo, &self.tree, &order.scope, &self.files, &|path| {
-            answered.ignores(path)
-        })?;
+    fn before_commands(
+        &mut self,
+        ignores: &dyn Fn(&str) -> bool,
+        odd: &[String],
+    ) -> anyhow::Result<bool> {
+        let (repo, order) = (self.repo, self.order);
+        let exist = checks::files::exist(repo, &self.tree, &order.scope, &self.files, ignores)?;
         let changes = repo.changes(&order.base, &self.tree)?;
-        let violations = if matches!(order.kind, OrderKind::Person | OrderKind::Forward) {
+        let violations = if matches!(
+            order.kind,
+            OrderKind::Person | OrderKind::Forward | OrderKind::Build
+        ) {
             // A person may change what they like, short of what no commit may hold; and a forward
             // merge is our own, of two sides that were judged.
             let mut found = Vec::new();
@@ -300,7 +405,7 @@ impl<'a> Judge<'a> {
         } else {
             checks::scope::violations(repo, &changes, &order.scope)?
         };
-        let scope = checks::scope::check(&violations, &answered.odd, self.files.len());
+        let scope = checks::scope::check(&violations, odd, self.files.len());
         let mut counted = std::collections::BTreeMap::new();
         for file in &order.scope.files {
             if let Some(bytes) = repo.file(&self.tree, &file.path)? {
@@ -314,9 +419,14 @@ impl<'a> Judge<'a> {
     }
 
     /// Runs the commands; returns whether it got through them, or to one that failed by itself.
-    async fn commands(&mut self, cancel: &Cancel, tell: &mut dyn FnMut(Event)) -> bool {
-        let dir = self.place.worktree.path().join(&self.order.directory);
-        let wrapper = &self.place.confinement.checks;
+    async fn commands(
+        &mut self,
+        place: &Place<'_>,
+        cancel: &Cancel,
+        tell: &mut dyn FnMut(Event),
+    ) -> bool {
+        let dir = place.worktree.path().join(&self.order.directory);
+        let wrapper = &place.confinement.checks;
         let limit = Duration::from_secs(self.order.check_timeout_s);
         for command in &self.order.checks {
             if cancel.is_cancelled() {
@@ -326,7 +436,7 @@ impl<'a> Judge<'a> {
                 &command.command,
             )));
             let mut env = agent::env::allowed(
-                self.place.environment.iter().cloned(),
+                place.environment.iter().cloned(),
                 agent::env::For::Check,
                 &[],
             );
@@ -334,7 +444,7 @@ impl<'a> Judge<'a> {
             env.set("PERTASK_RUN", &self.order.run);
             env.set("PERTASK_TASK", &self.order.item);
             env.set("PERTASK_ATTEMPT", self.order.attempt.to_string());
-            env.set("PERTASK_OUTPUT_DIR", self.place.folder.output());
+            env.set("PERTASK_OUTPUT_DIR", place.folder.output());
             let outcome = checks::commands::run(command, &dir, env, wrapper, limit, cancel).await;
             tell(Event::Checked(outcome.clone()));
             let failed_build = command.kind == CheckKind::Build && !outcome.passed;
@@ -343,7 +453,7 @@ impl<'a> Judge<'a> {
             if cancel.is_cancelled() && !passed {
                 return false;
             }
-            if failed_build {
+            if failed_build && self.order.kind != OrderKind::Build {
                 break;
             }
         }
@@ -351,14 +461,11 @@ impl<'a> Judge<'a> {
     }
 
     fn rules(&mut self) -> anyhow::Result<()> {
-        let outcome = checks::rules::run(self.place.repo, &self.tree, self.order)?;
+        let outcome = checks::rules::run(self.repo, &self.tree, self.order)?;
         self.checks.extend(outcome);
-        self.checks.extend(checks::draft::run(
-            self.place.repo,
-            &self.tree,
-            &self.order.scope,
-        ));
-        let (repo, design) = (self.place.repo, &self.order.design);
+        self.checks
+            .extend(checks::draft::run(self.repo, &self.tree, &self.order.scope));
+        let (repo, design) = (self.repo, &self.order.design);
         self.checks
             .extend(checks::design::run(repo, &self.tree, design, &self.files)?);
         Ok(())
@@ -368,7 +475,7 @@ impl<'a> Judge<'a> {
     fn api(&self) -> anyhow::Result<Vec<String>> {
         let mut found = Vec::new();
         for file in &self.order.scope.files {
-            if let Some(bytes) = self.place.repo.file(&self.tree, &file.path)? {
+            if let Some(bytes) = self.repo.file(&self.tree, &file.path)? {
                 let items = crate::facts::api(&file.path, &String::from_utf8_lossy(&bytes));
                 found.extend(items.into_iter().map(|item| item.signature));
             }
@@ -378,6 +485,7 @@ impl<'a> Judge<'a> {
 
     fn result(
         self,
+        place: &Place<'_>,
         answered: Answered,
         complete: bool,
         cancel: &Cancel,
@@ -387,9 +495,9 @@ impl<'a> Judge<'a> {
         let verdict = verdict(&answered, &self.checks, self.order, interrupted);
         let api = self.api()?;
         let faults = checks::faults::find(
-            self.place.repo,
+            self.repo,
             &self.tree,
-            self.place.worktree.path(),
+            place.worktree.path(),
             self.order,
             &self.files,
             &self.checks,
@@ -399,7 +507,7 @@ impl<'a> Judge<'a> {
             run: self.order.run.clone(),
             item: self.order.item.clone(),
             attempt: self.order.attempt,
-            claim: self.place.claim.to_owned(),
+            claim: place.claim.to_owned(),
             started: answered.started,
             finished,
             verdict,

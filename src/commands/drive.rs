@@ -90,10 +90,7 @@ pub(super) fn drive_with(
 ) -> anyhow::Result<Exit> {
     let interrupt = Interrupt::listen()?;
     let mut audience = Terminal::new();
-    let options = Options {
-        jobs: usize::from(driving.jobs),
-        cancel: interrupt.cancel.clone(),
-    };
+    let options = Options::here(usize::from(driving.jobs), interrupt.cancel.clone());
     let kind = Ledger::of(repo, run).read()?.state.forge;
     let forge = forge::open(kind, repo, context::patience())?;
     let mut driver = Driver::new(repo, run, forge, options)?;

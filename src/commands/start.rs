@@ -11,10 +11,11 @@ use super::context::{self, Prepared};
 use super::{Exit, drive, plan as show_plan, print, usage};
 use crate::attempt::{process, sandbox};
 use crate::driver::home::RunLock;
+use crate::driver::trust;
 use crate::forge::Forge as _;
 use crate::git::Repo;
 use crate::ledger::{Ledger, LedgerError};
-use crate::plan::{CheckpointPolicy, Mode, Plan, Sandbox};
+use crate::plan::{Mode, Plan, Sandbox};
 use crate::run::transition;
 
 /// `git pertask start`.
@@ -57,11 +58,7 @@ fn ready(repo: &Repo, prepared: &Prepared) -> anyhow::Result<(String, u32)> {
 /// What is merged without a review needs that policy on the base: who starts a run may ask for more
 /// reviews than the team agreed on, not for fewer.
 fn policy_is_of_base(prepared: &Prepared) -> anyhow::Result<()> {
-    let rank = |policy| match policy {
-        CheckpointPolicy::Every => 2,
-        CheckpointPolicy::HighRisk => 1,
-        CheckpointPolicy::None => 0,
-    };
+    let rank = trust::strictness;
     if rank(prepared.config.checkpoint) < rank(prepared.base_checkpoint) {
         return Err(usage!(
             "--checkpoint asks for fewer reviews than .pertask/config.toml on {}; on GitHub that takes a change of the file there",

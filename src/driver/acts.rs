@@ -13,9 +13,10 @@ use crate::attempt::folder::{self, Folder};
 use crate::git::NewCommit;
 use crate::ledger::{Snapshot, to_json};
 use crate::publish::{self, Publisher};
-use crate::run::order::OrderKind;
+use crate::run::order::{Order, OrderKind};
 use crate::run::state::{Claim, Phase, State};
 use crate::run::transition;
+use crate::run::{BASE, GATE};
 
 impl Driver<'_> {
     pub(super) fn build_base(
@@ -54,11 +55,16 @@ impl Driver<'_> {
         audience: &mut dyn Audience,
     ) -> anyhow::Result<()> {
         let state = &snapshot.state;
+        if key == BASE || key == GATE {
+            return self.publish_build(snapshot, audience);
+        }
         let item = state.item(key).context("the item to publish is gone")?;
         let Phase::Running { claim } = &item.phase else {
             return Ok(());
         };
-        let Some((begun, result, folder)) = self.stored_result(state, item, claim)? else {
+        let Some((begun, result, folder)) =
+            self.stored_result(state, &item.branch_leaf(), claim)?
+        else {
             return Ok(());
         };
         let publisher = Publisher {
@@ -90,11 +96,14 @@ impl Driver<'_> {
         why: &str,
         audience: &mut dyn Audience,
     ) -> anyhow::Result<()> {
-        let item = snapshot
-            .state
-            .item(key)
-            .context("the item to free is gone")?;
-        if let Phase::Running { claim } = &item.phase {
+        let item = snapshot.state.item(key);
+        // On another machine there is nothing of it to be found here.
+        let here = |claim: &&Claim| claim.holder.workflow.is_none();
+        let running = item.and_then(|i| match &i.phase {
+            Phase::Running { claim } => Some((i, claim)).filter(|(_, c)| here(c)),
+            _ => None,
+        });
+        if let Some((item, claim)) = running {
             let folder = self.folder(&state, item, claim.attempt)?;
             crate::attempt::process::kill_carriers(
                 "PERTASK_OUTPUT_DIR",
@@ -207,8 +216,7 @@ impl Driver<'_> {
             folder = aside(&folder)?;
         }
         let slot = self.workers.free_slot();
-        let limit = order.agent.as_ref().map_or(0, |a| a.config.timeout_s)
-            + u64::try_from(order.checks.len()).unwrap_or(0) * order.check_timeout_s;
+        let limit = time_limit(&order);
         let now = Timestamp::now();
         let claim = Claim {
             id: claim_id(&state, key, now),
@@ -217,6 +225,7 @@ impl Driver<'_> {
             holder: home::myself(),
             since: now,
             deadline: now + CLAIM_SLACK + Duration::from_secs(limit),
+            order: None,
         };
         let dir = publish::attempt_dir(item, attempt);
         let files = vec![(format!("{dir}/order.json"), to_json(&order))];
@@ -272,6 +281,12 @@ impl Driver<'_> {
     }
 }
 
+/// How long an order may take at most by its own limits, in seconds.
+pub(super) fn time_limit(order: &Order) -> u64 {
+    order.agent.as_ref().map_or(0, |a| a.config.timeout_s)
+        + u64::try_from(order.checks.len()).unwrap_or(0) * order.check_timeout_s
+}
+
 /// Moves a folder out of the way, keeping it, and gives a new one in its place.
 fn aside(folder: &Folder) -> anyhow::Result<Folder> {
     let root = folder.root().to_owned();
@@ -287,7 +302,7 @@ fn aside(folder: &Folder) -> anyhow::Result<Folder> {
     Folder::open(root)
 }
 
-fn claim_id(state: &State, key: &str, now: Timestamp) -> String {
+pub(super) fn claim_id(state: &State, key: &str, now: Timestamp) -> String {
     let seed = format!(
         "{} {key} {now} {} {:?}",
         state.run,

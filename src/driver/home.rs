@@ -162,13 +162,15 @@ pub fn myself() -> Holder {
         boot: boot(),
         pid,
         started: start_time(pid).unwrap_or(0),
+        workflow: None,
     }
 }
 
 /// Whether a holder is known to be gone: it was on this machine, and its process is not there.
 #[must_use]
 pub fn is_gone(holder: &Holder) -> bool {
-    if holder.host != host() {
+    // Jobs of a workflow are on other machines, or will be, whatever they are called.
+    if holder.workflow.is_some() || holder.host != host() {
         return false;
     }
     if holder.boot != boot() {

@@ -10,14 +10,16 @@
 
 mod acts;
 pub mod gate;
+mod hand;
 pub mod home;
 pub mod orders;
 mod prompts;
 pub mod pulls;
+pub mod trust;
 mod validation;
 pub mod workers;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -32,8 +34,9 @@ use crate::ledger::{Files, Ledger, LedgerError, Snapshot};
 use crate::plan::{Config, Plan};
 use crate::run::decide::{Action, Facts, Standing, Wait, decide};
 use crate::run::order::{AttemptResult, Order, OrderKind};
-use crate::run::state::{Claim, Item, Person, Phase, State};
+use crate::run::state::{Claim, Item, Person, Phase, State, Workflow};
 use crate::run::transition::{self, NotPossible};
+use crate::run::{BASE, GATE};
 use home::Home;
 use orders::plain;
 use workers::{Done, Workers};
@@ -54,12 +57,75 @@ pub trait Audience {
     fn tick(&mut self) {}
 }
 
+/// Who carries orders out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Hands {
+    /// This process.
+    Own,
+    /// Jobs of this workflow run: orders are claimed for them, and handed out.
+    Jobs(Workflow),
+    /// Nobody here: what has come of orders is taken in and shown, and what follows is left.
+    Nobody,
+}
+
+impl Hands {
+    fn do_this(&self, action: &Action) -> bool {
+        match self {
+            Self::Own | Self::Jobs(_) => true,
+            Self::Nobody => matches!(
+                action,
+                Action::Publish { .. }
+                    | Action::Free { .. }
+                    | Action::Repair { .. }
+                    | Action::Show { .. }
+                    | Action::Answer { .. }
+            ),
+        }
+    }
+}
+
+/// An order that was claimed for another machine.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Handed {
+    /// The run.
+    pub run: String,
+    /// Key of the item, or [`crate::run::BASE`] or [`crate::run::GATE`].
+    pub task: String,
+    /// Number of the attempt, as text: it goes through a job matrix.
+    pub attempt: String,
+    /// Object id of the order in the ledger.
+    pub order: String,
+}
+
 /// How a driver is to work.
 pub struct Options {
     /// How many attempts may run at the same time.
     pub jobs: usize,
     /// Says when to stop.
     pub cancel: Cancel,
+    /// Who carries orders out.
+    pub hands: Hands,
+    /// Plan and configuration, where the ledger is not believed.
+    pub pinned: Option<(Plan, Config)>,
+    /// Who commits, when that is not the person git knows.
+    pub by: Option<Person>,
+    /// Whether what did not build is built again though nothing has changed.
+    pub again: bool,
+}
+
+impl Options {
+    /// Everything is done here.
+    #[must_use]
+    pub fn here(jobs: usize, cancel: Cancel) -> Self {
+        Self {
+            jobs,
+            cancel,
+            hands: Hands::Own,
+            pinned: None,
+            by: None,
+            again: true,
+        }
+    }
 }
 
 /// Where the loop came to rest.
@@ -71,14 +137,19 @@ pub struct Rest {
     pub waits: Vec<Wait>,
     /// The person interrupted.
     pub interrupted: bool,
+    /// Something is left that could be done at once, by others.
+    pub more: bool,
 }
 
 /// What the driver notes in an attempt's folder when it begins.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
-struct Begun {
-    order: Order,
-    claim: String,
-    slot: usize,
+pub struct Begun {
+    /// The order.
+    pub order: Order,
+    /// Id of the claim it was taken under.
+    pub claim: String,
+    /// Number of the workspace.
+    pub slot: usize,
 }
 
 /// Drives one run.
@@ -91,6 +162,8 @@ pub struct Driver<'a> {
     config: Config,
     by: Person,
     options: Options,
+    handed: Vec<(String, Handed)>,
+    over: BTreeMap<Workflow, bool>,
     workers: Workers,
     /// Branches that are left where they are, because somebody has them checked out.
     left_alone: BTreeSet<String>,
@@ -121,8 +194,14 @@ impl<'a> Driver<'a> {
     ) -> anyhow::Result<Self> {
         let ledger = Ledger::of(repo, run).kept_at(forge.remote().cloned());
         let snapshot = ledger.read()?;
-        let plan = ledger.plan(&snapshot.commit)?;
-        let config = ledger.config(&snapshot.commit)?;
+        let mut options = options;
+        let (plan, config) = match options.pinned.take() {
+            Some(pinned) => pinned,
+            None => (
+                ledger.plan(&snapshot.commit)?,
+                ledger.config(&snapshot.commit)?,
+            ),
+        };
         let base_branch = plan.base.clone();
         Ok(Self {
             repo,
@@ -131,7 +210,12 @@ impl<'a> Driver<'a> {
             forge,
             plan,
             config,
-            by: repo.identity()?,
+            by: match options.by.take() {
+                Some(by) => by,
+                None => repo.identity()?,
+            },
+            handed: Vec::new(),
+            over: BTreeMap::new(),
             workers: Workers::new(repo, options.cancel.clone()),
             options,
             ledger,
@@ -147,6 +231,12 @@ impl<'a> Driver<'a> {
     #[must_use]
     pub fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// The orders that were handed out.
+    #[must_use]
+    pub fn handed(&self) -> Vec<Handed> {
+        self.handed.iter().map(|(_, h)| h.clone()).collect()
     }
 
     /// Goes on until a person is needed, the run has ended, or the person interrupts.
@@ -172,9 +262,11 @@ impl<'a> Driver<'a> {
                 }
             };
             let decision = decide(&snapshot.state, &facts);
+            let more = !decision.actions.is_empty();
             let action = decision
                 .actions
                 .into_iter()
+                .filter(|a| self.options.hands.do_this(a))
                 .find(|a| !stopping || must_finish(a));
             if let Some(action) = action {
                 match self.act(&action, &snapshot, audience) {
@@ -199,6 +291,7 @@ impl<'a> Driver<'a> {
                         interrupted: self.options.cancel.is_cancelled(),
                         waits: decision.waits,
                         snapshot,
+                        more,
                     }),
                 };
             }
@@ -256,15 +349,20 @@ impl<'a> Driver<'a> {
             slots: if stopping {
                 0
             } else {
-                self.options.jobs.saturating_sub(self.workers.running())
+                let busy = self.workers.running() + self.handed.len();
+                self.options.jobs.saturating_sub(busy)
             },
             limits: Some(self.config.limits.clone()),
-            base_built: self.base_built,
+            base_built: self.base_built || (!self.options.again && state.base_build.is_some()),
             rules_named: self.rules_named(),
-            gate_seen: self.gate_seen.as_ref() == Some(&state.run_branch.head),
+            gate_seen: self.gate_seen.as_ref() == Some(&state.run_branch.head)
+                || (!self.options.again && state.gate_of.as_ref() == Some(&state.run_branch.head)),
             mine: self.workers.claims(),
             ..Facts::default()
         };
+        facts
+            .mine
+            .extend(self.handed.iter().map(|(c, _)| c.clone()));
         let mut look = |name: &str, head: &str| -> anyhow::Result<()> {
             let standing = if self.left_alone.contains(name) {
                 Standing::Same
@@ -289,18 +387,58 @@ impl<'a> Driver<'a> {
                 {
                     facts.up_to_date.insert(item.key.clone());
                 }
-                (Phase::Running { claim }, _) if !facts.mine.contains(&claim.id) => {
-                    if self.stored_result(state, item, claim)?.is_some() {
-                        facts.results.insert(claim.id.clone());
-                    } else if home::is_gone(&claim.holder) || self.is_own_lost(claim) {
-                        facts.gone.insert(claim.id.clone());
-                    }
+                (Phase::Running { claim }, _) => {
+                    self.look_after(state, &item.branch_leaf(), claim, &mut facts)?;
                 }
                 _ => {}
             }
         }
+        if let Some(building) = &state.building {
+            self.look_after(state, &building.key, &building.claim, &mut facts)?;
+        }
         self.facts_there(snapshot, &mut facts)?;
         Ok(facts)
+    }
+
+    /// What has become of work that somebody claimed.
+    fn look_after(
+        &mut self,
+        state: &State,
+        leaf: &str,
+        claim: &Claim,
+        facts: &mut Facts,
+    ) -> anyhow::Result<()> {
+        if facts.mine.contains(&claim.id) {
+            return Ok(());
+        }
+        if self.stored_result(state, leaf, claim)?.is_some() {
+            facts.results.insert(claim.id.clone());
+        } else if home::is_gone(&claim.holder) || self.is_own_lost(claim) || self.is_over(claim)? {
+            facts.gone.insert(claim.id.clone());
+        }
+        Ok(())
+    }
+
+    /// A claim for jobs of a workflow run that is over.
+    fn is_over(&mut self, claim: &Claim) -> anyhow::Result<bool> {
+        let Some(theirs) = &claim.holder.workflow else {
+            return Ok(false);
+        };
+        match &self.options.hands {
+            // What comes of the other orders is not this job's.
+            Hands::Nobody => return Ok(false),
+            // Run anew as a whole, the jobs of the time before have ended.
+            Hands::Jobs(ours) if ours.run == theirs.run => {
+                return Ok(theirs.attempt < ours.attempt);
+            }
+            _ => {}
+        }
+        if let Some(over) = self.over.get(theirs) {
+            return Ok(*over);
+        }
+        let over = self.forge.is_over(theirs)?;
+        self.over.insert(theirs.clone(), over);
+        Ok(over)
     }
 
     /// A claim of this very process on which no worker works: the worker failed.
@@ -315,12 +453,10 @@ impl<'a> Driver<'a> {
     fn stored_result(
         &self,
         state: &State,
-        item: &Item,
+        leaf: &str,
         claim: &Claim,
     ) -> anyhow::Result<Option<(Begun, AttemptResult, Folder)>> {
-        let path = self
-            .home
-            .attempt(&state.run, &item.branch_leaf(), claim.attempt);
+        let path = self.home.attempt(&state.run, leaf, claim.attempt);
         if !path.is_dir() {
             return Ok(None);
         }
@@ -365,6 +501,9 @@ impl<'a> Driver<'a> {
                 said.push_str(&self.judged(&mut state)?);
                 self.record(snapshot, state, &said, Vec::new(), audience)
             }
+            Action::BuildBase if self.hands_out() => {
+                self.hand_out_build(snapshot, state, BASE, audience)
+            }
             Action::BuildBase => self.build_base(snapshot, state, audience),
             Action::Publish { item } => self.publish(snapshot, item, audience),
             Action::Free { item, why } => self.free(snapshot, state, item, why, audience),
@@ -392,6 +531,12 @@ impl<'a> Driver<'a> {
                 self.record(snapshot, state, &said, Vec::new(), audience)
             }
             Action::Forward { item } => self.forward(snapshot, state, item, audience),
+            Action::Start { item } if self.hands_out() => {
+                self.hand_out(snapshot, state, item, audience)
+            }
+            Action::Gate if self.hands_out() => {
+                self.hand_out_build(snapshot, state, GATE, audience)
+            }
             Action::Start { item } => self.start(snapshot, state, item, audience),
             Action::Judge => self.judge(snapshot, state, audience),
             Action::Validate => self.validate(snapshot, state, audience),

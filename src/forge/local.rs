@@ -8,7 +8,7 @@ use crate::git::{NewCommit, Repo};
 use crate::plan::{MergeMethod, Plan};
 use crate::report;
 use crate::run::seen::{Seen, SeenPull, Voice};
-use crate::run::state::{Item, Person, State};
+use crate::run::state::{Item, Person, State, Workflow};
 
 /// The local forge.
 pub struct Local<'r> {
@@ -86,6 +86,10 @@ impl Forge for Local<'_> {
     }
 
     fn changed(&mut self, _: &Seen) -> anyhow::Result<bool> {
+        Ok(false)
+    }
+
+    fn is_over(&mut self, _: &Workflow) -> anyhow::Result<bool> {
         Ok(false)
     }
 

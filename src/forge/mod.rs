@@ -13,7 +13,7 @@ use crate::git::Repo;
 use crate::git::remote::Remote;
 use crate::plan::{ForgeKind, Plan};
 use crate::run::seen::{Seen, SeenPull, Voice};
-use crate::run::state::{Item, Person, State, ThreadRef};
+use crate::run::state::{Item, Person, State, ThreadRef, Workflow};
 
 pub use local::Local;
 
@@ -170,6 +170,13 @@ pub trait Forge {
     /// # Errors
     /// When the forge cannot be asked.
     fn changed(&mut self, seen: &Seen) -> anyhow::Result<bool>;
+
+    /// Whether a workflow run is over, so that none of its jobs will hand in anything any more. False
+    /// as well when that cannot be found out.
+    ///
+    /// # Errors
+    /// When the forge cannot be asked.
+    fn is_over(&mut self, workflow: &Workflow) -> anyhow::Result<bool>;
 
     /// Merges an approved item into the run branch. Moves no ref that the ledger can restore.
     ///

@@ -90,6 +90,12 @@ pub fn attempt_dir(item: &Item, attempt: u32) -> String {
     format!("attempts/{}/{attempt}", item.leaf_of_attempt(attempt))
 }
 
+/// Folder of a build that was handed out, in the ledger's tree.
+#[must_use]
+pub fn build_dir(key: &str, number: u32) -> String {
+    format!("attempts/{key}/{number}")
+}
+
 /// The log as it belongs on a commit that holds the merged items and `present`.
 #[must_use]
 pub fn log_for(state: &State, present: &str) -> Vec<u8> {

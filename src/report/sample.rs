@@ -237,9 +237,11 @@ pub fn claim(attempt: u32) -> Claim {
             boot: String::new(),
             pid: 4711,
             started: 1,
+            workflow: None,
         },
         since: at(1000),
         deadline: at(2800),
+        order: None,
     }
 }
 

@@ -100,6 +100,8 @@ impl<'s> Names<'s> {
                 item.map(|i| round_of(i)).unwrap_or_default()
             )),
             Some(tasks) => format!("all {} tasks", tasks.len()),
+            None if key == crate::run::BASE => "the build of the base".to_owned(),
+            None if key == crate::run::GATE => "the final checklist".to_owned(),
             None => line(key),
         }
     }
@@ -130,15 +132,23 @@ impl<'s> Names<'s> {
                     short(&ours)
                 )
             }
-            Wait::Elsewhere { item, claim } => format!(
-                "{} on {}, under way since {} on {} (process {}), until {} at the latest",
-                attempt(claim),
-                self.name(item),
-                words::time(claim.since),
-                short_line(&claim.holder.host, 60),
-                claim.holder.pid,
-                words::time(claim.deadline)
-            ),
+            Wait::Elsewhere { item, claim } => {
+                let place = match &claim.holder.workflow {
+                    Some(workflow) => format!("in workflow run {}", workflow.run),
+                    None => format!(
+                        "on {} (process {})",
+                        short_line(&claim.holder.host, 60),
+                        claim.holder.pid
+                    ),
+                };
+                format!(
+                    "{} on {}, under way since {} {place}, until {} at the latest",
+                    attempt(claim),
+                    self.name(item),
+                    words::time(claim.since),
+                    words::time(claim.deadline)
+                )
+            }
             Wait::Here { item } => {
                 let claim = self.items.get(item.as_str()).map(|i| &i.phase);
                 match claim {
@@ -212,6 +222,7 @@ fn attempt(claim: &Claim) -> String {
     match claim.kind {
         OrderKind::Forward => "checking the run branch merged in".to_owned(),
         OrderKind::Person => "checking a person's commit".to_owned(),
+        OrderKind::Build => "work".to_owned(),
         _ => format!("attempt {}", claim.attempt),
     }
 }

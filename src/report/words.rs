@@ -201,6 +201,7 @@ pub fn kind(kind: OrderKind) -> &'static str {
         OrderKind::Resumed => "resumed",
         OrderKind::Forward => "run branch merged in",
         OrderKind::Person => "a person's commit",
+        OrderKind::Build => "a build",
     }
 }
 

@@ -13,7 +13,7 @@ use super::order::OrderKind;
 use super::seen::Seen;
 use super::state::{Claim, Item, Phase, State};
 use crate::plan::{ForgeKind, Limits};
-use crate::run::LAST;
+use crate::run::{BASE, GATE, LAST};
 
 /// Where a branch stands beside the commit we recorded for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -331,6 +331,8 @@ pub fn decide(state: &State, facts: &Facts) -> Decision {
         if state.forge == ForgeKind::Github && gate_holds(state) {
             let item = LAST.to_owned();
             decision.actions.push(Action::Show { item });
+        } else if building(state, GATE, &state.run_branch.head, facts, &mut decision) {
+            // What comes of it decides.
         } else if facts.gate_seen && known_not_to_hold {
             decision.waits.push(Wait::Gate);
         } else {
@@ -392,6 +394,7 @@ fn rewritten(branch: &super::state::Branch, at: &str) -> Wait {
 fn base_builds(state: &State, facts: &Facts, decision: &mut Decision) -> bool {
     match &state.base_build {
         Some(build) if build.checks.iter().all(|c| c.passed) => true,
+        _ if building(state, BASE, &state.base.commit, facts, decision) => false,
         Some(_) if facts.base_built => {
             decision.waits.push(Wait::BaseBroken);
             false
@@ -403,6 +406,22 @@ fn base_builds(state: &State, facts: &Facts, decision: &mut Decision) -> bool {
     }
 }
 
+/// Whether somebody was handed these commands for this commit; says what follows.
+fn building(
+    state: &State,
+    key: &str,
+    commit: &str,
+    facts: &Facts,
+    decision: &mut Decision,
+) -> bool {
+    let handed = state.building.as_ref();
+    let Some(building) = handed.filter(|b| b.key == key && b.commit == commit) else {
+        return false;
+    };
+    under_way(key, &building.claim, facts, decision);
+    true
+}
+
 /// Whether the final checklist was looked at for the run branch as it is, and holds.
 fn gate_holds(state: &State) -> bool {
     state.gate_of.as_ref() == Some(&state.run_branch.head)
@@ -410,25 +429,32 @@ fn gate_holds(state: &State) -> bool {
         && state.gate.iter().all(|g| g.holds)
 }
 
+/// What follows for work that somebody has claimed.
+fn under_way(key: &str, claim: &Claim, facts: &Facts, decision: &mut Decision) {
+    let item = key.to_owned();
+    if facts.mine.contains(&claim.id) {
+        decision.waits.push(Wait::Here { item });
+    } else if facts.results.contains(&claim.id) {
+        decision.actions.push(Action::Publish { item });
+    } else if facts.gone.contains(&claim.id) {
+        let why = match &claim.holder.workflow {
+            Some(workflow) => format!("the workflow run {} ended without a result", workflow.run),
+            None => "the process that worked on it is gone".to_owned(),
+        };
+        decision.actions.push(Action::Free { item, why });
+    } else if claim.deadline < facts.now {
+        let why = "its deadline has passed".to_owned();
+        decision.actions.push(Action::Free { item, why });
+    } else {
+        let claim = claim.clone();
+        decision.waits.push(Wait::Elsewhere { item, claim });
+    }
+}
+
 fn look_at(state: &State, item: &Item, facts: &Facts, decision: &mut Decision) {
     let key = || item.key.clone();
     if let Phase::Running { claim } = &item.phase {
-        if facts.mine.contains(&claim.id) {
-            decision.waits.push(Wait::Here { item: key() });
-        } else if facts.results.contains(&claim.id) {
-            decision.actions.push(Action::Publish { item: key() });
-        } else if facts.gone.contains(&claim.id) {
-            let why = "the process that worked on it is gone".to_owned();
-            decision.actions.push(Action::Free { item: key(), why });
-        } else if claim.deadline < facts.now {
-            let why = "its deadline has passed".to_owned();
-            decision.actions.push(Action::Free { item: key(), why });
-        } else {
-            decision.waits.push(Wait::Elsewhere {
-                item: key(),
-                claim: claim.clone(),
-            });
-        }
+        under_way(&item.key, claim, facts, decision);
         return;
     }
     let pull = facts.seen.as_ref().and_then(|s| s.pulls.get(&item.key));

@@ -23,6 +23,12 @@ pub const REPAIR: &str = "repair";
 /// task can be named like this.
 pub const LAST: &str = "(final)";
 
+/// Stands for the build of the base where an item's key is asked for.
+pub const BASE: &str = "(base)";
+
+/// Stands for the commands of the final checklist where an item's key is asked for.
+pub const GATE: &str = "(gate)";
+
 /// Whether a key is that of an item which is none of the plan's tasks: it may touch what they all may.
 #[must_use]
 pub fn is_extra(key: &str) -> bool {

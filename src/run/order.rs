@@ -92,6 +92,8 @@ pub enum OrderKind {
     Forward,
     /// No agent: a person's own commit on the task branch.
     Person,
+    /// No agent and no task: commands on the base, or on the run branch for the final checklist.
+    Build,
 }
 
 /// What an attempt may touch, and what it must.

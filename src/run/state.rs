@@ -62,8 +62,33 @@ pub struct State {
     /// How the run's pull request joined the base.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merged: Option<Merged>,
+    /// A build of the base or the commands of the final checklist, when they were handed to somebody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub building: Option<Building>,
+    /// How many of them were handed over so far.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub builds: u32,
     /// How the run ended.
     pub end: Option<End>,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde asks for a reference"
+)]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+/// Commands without an agent that somebody runs for the run as a whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Building {
+    /// [`crate::run::BASE`] or [`crate::run::GATE`].
+    pub key: String,
+    /// The commit they run on.
+    pub commit: String,
+    /// Who runs them.
+    pub claim: Claim,
 }
 
 /// A person, as git knows them.
@@ -150,6 +175,9 @@ pub struct Item {
     pub pending: Option<Pending>,
     /// Number of the attempt from which the limit of automatic attempts counts.
     pub count_from: u32,
+    /// How many times in a row the machine that worked on it was lost, or cut it off.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub lost: u32,
     /// Keys of reopened items that must be settled before its next attempt.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waits_for: Vec<String>,
@@ -293,6 +321,9 @@ pub struct Claim {
     pub since: Timestamp,
     /// When it is taken for lost.
     pub deadline: Timestamp,
+    /// Object id of the order in the ledger, when it was handed to another machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<String>,
 }
 
 /// A process on some machine, told apart from a later one with the same number.
@@ -306,6 +337,18 @@ pub struct Holder {
     pub pid: u32,
     /// Start time of the process in clock ticks since boot, 0 where unknown.
     pub started: u64,
+    /// The workflow run whose jobs work on it; what is said of the process is then of no account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workflow: Option<Workflow>,
+}
+
+/// A run of a workflow in GitHub Actions, `GITHUB_RUN_ID` and `GITHUB_RUN_ATTEMPT`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Workflow {
+    /// Its id.
+    pub run: u64,
+    /// How many times it was run, from 1.
+    pub attempt: u32,
 }
 
 /// One attempt, in short; the whole is in the ledger's folder of the attempt.
@@ -625,6 +668,7 @@ impl Item {
             merged: None,
             pending: None,
             count_from: 1,
+            lost: 0,
             waits_for: Vec::new(),
             rounds: Vec::new(),
         }

@@ -118,7 +118,10 @@ fn processes(n: usize) -> String {
 }
 
 fn is_agents(kind: OrderKind) -> bool {
-    !matches!(kind, OrderKind::Forward | OrderKind::Person)
+    !matches!(
+        kind,
+        OrderKind::Forward | OrderKind::Person | OrderKind::Build
+    )
 }
 
 /// Every prompt is on record as its hash says, and names what the tasks before it made.

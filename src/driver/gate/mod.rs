@@ -13,7 +13,7 @@ use crate::git::{AtCommit, Repo};
 use crate::ledger::{Ledger, Snapshot};
 use crate::plan::{self, Config, Documents as _, Plan, SourceKind};
 use crate::publish;
-use crate::run::order::{AttemptResult, CheckOutcome, Order};
+use crate::run::order::{AttemptResult, CheckCommand, CheckKind, CheckOutcome, Order};
 use crate::run::state::{GateItem, Item, Phase, State};
 use crate::run::transition::short;
 
@@ -38,6 +38,32 @@ pub struct Ran {
     pub build: Vec<CheckOutcome>,
     /// The commands of the plan's own items, in the plan's order.
     pub items: Vec<Vec<CheckOutcome>>,
+}
+
+impl Ran {
+    /// The outcomes of [`order`], put where they belong.
+    #[must_use]
+    pub fn of(outcomes: &[CheckOutcome]) -> Self {
+        let of_kind = |kind| outcomes.iter().filter(move |o| o.kind == kind).cloned();
+        Self {
+            build: of_kind(CheckKind::Build).collect(),
+            items: of_kind(CheckKind::Command).map(|o| vec![o]).collect(),
+        }
+    }
+}
+
+/// The commands as part of an order: the final build, then one for each of the plan's own items.
+#[must_use]
+pub fn order(plan: &Plan) -> Vec<CheckCommand> {
+    let builds = build(plan).iter().map(|c| (CheckKind::Build, c));
+    let items = plan.gate.items.iter().map(|i| &i.command);
+    builds
+        .chain(items.map(|c| (CheckKind::Command, c)))
+        .map(|(kind, command)| CheckCommand {
+            kind,
+            command: command.clone(),
+        })
+        .collect()
 }
 
 /// Says what is being done, runs commands on the run branch's head and stops at the first that fails.

@@ -38,7 +38,7 @@ use crate::git::remote::Remote;
 use crate::plan::Plan;
 use crate::report;
 use crate::run::seen::{PullStanding, Seen, SeenPull, Voice};
-use crate::run::state::{Item, Person, State, ThreadRef};
+use crate::run::state::{Item, Person, State, ThreadRef, Workflow};
 
 /// The GitHub forge.
 pub struct GitHub {
@@ -162,6 +162,21 @@ impl Forge for GitHub {
             }
         }
         Ok(news)
+    }
+
+    fn is_over(&mut self, workflow: &Workflow) -> anyhow::Result<bool> {
+        let at = format!(
+            "{}/actions/runs/{}",
+            self.client.place().repository(),
+            workflow.run
+        );
+        match self.client.get(&at) {
+            Ok(answer) => Ok(answer.body["status"] == "completed"),
+            Err(ApiError::NotFound { .. }) => Ok(true),
+            // A token that may not ask: the claim's deadline frees it in the end.
+            Err(ApiError::Permission { .. }) => Ok(false),
+            Err(e) => Err(e.into()),
+        }
     }
 
     fn merge(

@@ -38,13 +38,38 @@ pub fn claimed(state: &mut State, key: &str, claim: Claim) -> Result<Said, NotPo
 ///
 /// # Errors
 /// [`NotPossible`] when nobody works on it.
+///
+/// Machines of a workflow that are lost again and again are a matter for a person.
 pub fn freed(state: &mut State, key: &str, why: &str) -> Result<Said, NotPossible> {
-    let (item, name) = find(state, key)?;
-    if !matches!(item.phase, Phase::Running { .. }) {
-        return Err(NotPossible(format!("nobody works on {name}")));
+    if let Some(said) = super::build::freed(state, key, why) {
+        return Ok(said);
     }
+    let (item, name) = find(state, key)?;
+    let Phase::Running { claim } = &item.phase else {
+        return Err(NotPossible(format!("nobody works on {name}")));
+    };
+    let elsewhere = claim.holder.workflow.is_some();
     item.phase = Phase::Pending;
-    Ok(capital(&format!("{name}: taken back, {why}")))
+    let end = if elsewhere { lost(item, why) } else { "" };
+    Ok(capital(&format!("{name}: taken back, {why}{end}")))
+}
+
+/// How many machines in a row may be lost on one item before a person is asked.
+const LOST: u32 = 3;
+
+/// Counts a machine that was lost, or cut the work off; says so when it is one too many.
+fn lost(item: &mut Item, why: &str) -> &'static str {
+    item.lost += 1;
+    if item.lost < LOST {
+        return "";
+    }
+    item.lost = 0;
+    item.phase = Phase::Failed {
+        reasons: vec![format!(
+            "{LOST} times in a row the machine that worked on it was lost, or the work was cut off there; the last time {why}"
+        )],
+    };
+    "; it was not the first time, so a person is asked"
 }
 
 /// What publishing an attempt's result put into git.
@@ -86,15 +111,21 @@ pub fn finished(
 ) -> Result<Said, NotPossible> {
     let policy = state.checkpoint;
     let (item, name) = find(state, &result.item)?;
-    let current = matches!(&item.phase, Phase::Running { claim } if claim.id == result.claim);
-    if !current {
+    let claim = match &item.phase {
+        Phase::Running { claim } if claim.id == result.claim => Some(claim.clone()),
+        _ => None,
+    };
+    let Some(claim) = claim else {
         return Err(NotPossible(format!(
             "the result of attempt {} on {name} is not of the current claim",
             result.attempt
         )));
-    }
+    };
     let attempt = record(item, result, facts);
     item.attempts.push(attempt);
+    if result.verdict != Verdict::Interrupted {
+        item.lost = 0;
+    }
     let pending = item.pending.take();
     let number = result.attempt;
     let said = match &result.verdict {
@@ -128,7 +159,12 @@ pub fn finished(
             let errors = errors.unwrap_or_default();
             item.pending = Some(again(kind, pending.as_ref(), errors));
             item.phase = Phase::Pending;
-            format!("{name}: attempt {number} was interrupted")
+            let end = if claim.holder.workflow.is_some() {
+                lost(item, "it was cut off")
+            } else {
+                ""
+            };
+            format!("{name}: attempt {number} was interrupted{end}")
         }
     };
     Ok(capital(&said))

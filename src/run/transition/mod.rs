@@ -4,6 +4,7 @@
 //! not possible in the present state is [`NotPossible`]: nothing is changed then.
 
 mod attempt;
+mod build;
 mod compliance;
 mod end;
 mod forge;
@@ -16,6 +17,7 @@ use thiserror::Error;
 use super::state::{Item, State};
 
 pub use attempt::{Facts, Published, claimed, finished, freed};
+pub use build::{build_claimed, build_ended};
 pub use compliance::{excepted, judged, noted, put_right, reported, validation_opened, violations};
 pub use end::{aborted, gate_seen, merged, reopened, run_adopted};
 pub use forge::{

@@ -99,6 +99,8 @@ pub fn start(start: Start<'_>) -> State {
         gate_of: None,
         pull: None,
         merged: None,
+        building: None,
+        builds: 0,
         end: None,
     }
 }

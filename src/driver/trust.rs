@@ -1,0 +1,255 @@
+//! What of a ledger is believed where a write token is at stake: nothing that decides what is run,
+//! who may approve, or which refs are moved.
+//!
+//! Anyone who can push can write the ledger's ref. So plan, commands, agents, limits and rules are
+//! read again from the pinned commit, which must be part of the default branch's history; names of
+//! branches and items must be those that follow from the plan; an approval that is said to carry
+//! over is worked out again; and approvals themselves are read from the forge at every look anyway.
+//! What remains of the ledger's word: how attempts went (the checks' outcomes among it), which a
+//! person sees on the pull request before anything reaches the base.
+
+use std::collections::BTreeMap;
+
+use super::orders;
+use crate::git::{AtCommit, Repo};
+use crate::ledger::{Ledger, Snapshot};
+use crate::plan::{self, CheckpointPolicy, Config, ForgeKind, Plan, Risk};
+use crate::publish;
+use crate::rules::user::UserRule;
+use crate::run::state::{Item, Phase, State};
+use crate::run::transition::short;
+use crate::run::{BASE, BATCH, GATE, is_extra};
+
+/// A ledger says something that does not follow from the base.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the ledger of run {run} is not believed here: {why}; nothing was done with it. Whoever may write to the repository can look at it with `git pertask log {run}`, and go on from another machine or end it with `git pertask abort {run}`"
+)]
+pub struct Untrusted {
+    /// The run.
+    pub run: String,
+    /// What does not follow.
+    pub why: String,
+}
+
+/// Which of two policies asks for more reviews: the larger.
+#[must_use]
+pub fn strictness(policy: CheckpointPolicy) -> u8 {
+    match policy {
+        CheckpointPolicy::Every => 2,
+        CheckpointPolicy::HighRisk => 1,
+        CheckpointPolicy::None => 0,
+    }
+}
+
+/// Plan and configuration of a run as its base has them, once the ledger was found to follow from
+/// them. `trusted` is the full name of the ref of the default branch.
+///
+/// # Errors
+/// [`Untrusted`]; when the repository cannot be read.
+pub fn examine(
+    repo: &Repo,
+    run: &str,
+    snapshot: &Snapshot,
+    trusted: &str,
+) -> anyhow::Result<(Plan, Config)> {
+    let state = &snapshot.state;
+    let not = |why: String| Untrusted {
+        run: run.to_owned(),
+        why,
+    };
+    if state.run != run || !plan::valid_name(run) || !plan::valid_name(&state.plan) {
+        return Err(not("it is of another run".to_owned()).into());
+    }
+    if state.forge != ForgeKind::Github {
+        return Err(not("it is not reviewed on GitHub".to_owned()).into());
+    }
+    let base = &state.base.commit;
+    let default = trusted.rsplit('/').next().unwrap_or(trusted);
+    let head = repo.target(trusted)?;
+    let reachable = match &head {
+        Some(head) => head == base || repo.is_ancestor(base, head).unwrap_or(false),
+        None => false,
+    };
+    if !reachable {
+        return Err(not(format!(
+            "its base {} is not part of the default branch {default}",
+            short(base)
+        ))
+        .into());
+    }
+    let ledger = Ledger::of(repo, run);
+    let (mut plan, mut config) = read(repo, state, &ledger.plan(&snapshot.commit)?)?;
+    let said = ledger.config(&snapshot.commit)?;
+    if config.agents.contains_key(&said.agent) {
+        config.agent = said.agent;
+    }
+    config.forge = ForgeKind::Github;
+    if strictness(state.checkpoint) < strictness(config.checkpoint) {
+        return Err(not("it asks for fewer reviews than the base".to_owned()).into());
+    }
+    config.checkpoint = state.checkpoint;
+    if plan.base.is_none() && !trusted.ends_with(&format!("/{}", state.base.branch)) {
+        return Err(not(format!(
+            "its last pull request would go to {}, not to the default branch",
+            state.base.branch
+        ))
+        .into());
+    }
+    // A task that was settled before the plan was amended is only looked back at.
+    for task in ledger.plan(&snapshot.commit)?.tasks {
+        let known = plan.tasks.iter().any(|t| t.id == task.id);
+        let settled = state.item(&task.id).is_some_and(Item::is_settled);
+        if !known && settled {
+            plan.tasks.push(task);
+        } else if !known {
+            return Err(not(format!("the base has no task named {}", task.id)).into());
+        }
+    }
+    shape(state, &plan).map_err(not)?;
+    for item in &state.items {
+        carried(repo, state, item)?.map_err(not)?;
+    }
+    Ok((plan, config))
+}
+
+fn read(repo: &Repo, state: &State, pinned: &Plan) -> anyhow::Result<(Plan, Config)> {
+    let docs = AtCommit::new(repo, &state.base.commit);
+    let config = plan::config::load(&docs)?;
+    let team = orders::parse_rules(&orders::rule_files(&docs)?)?;
+    let mut rules: Vec<&str> = plan::RULES.to_vec();
+    rules.extend(team.iter().map(UserRule::id));
+    let parameters: BTreeMap<String, String> = pinned.parameters.clone();
+    let loaded = plan::load(&state.plan, &docs, &config, &parameters, &rules)?;
+    Ok((loaded.plan, config))
+}
+
+/// Names and dependencies are those that follow from the plan.
+fn shape(state: &State, plan: &Plan) -> Result<(), String> {
+    let ours = format!("pertask/{}/", state.run);
+    let named = |branch: &str, leaf: &str| branch == format!("{ours}{leaf}");
+    if !named(&state.run_branch.name, "main") {
+        return Err(format!("it names the run branch {}", state.run_branch.name));
+    }
+    for (item, n) in state.items.iter().zip(1..) {
+        let key = &item.key;
+        let task = plan.tasks.iter().find(|t| t.id == *key);
+        if task.is_none() && key != BATCH && !is_extra(key) {
+            return Err(format!("it has a task {key} that the plan does not have"));
+        }
+        if item.position != n && task.is_some() {
+            return Err(format!("it has {key} in another place"));
+        }
+        if state.items.iter().filter(|i| i.key == *key).count() > 1 {
+            return Err(format!("it has {key} twice"));
+        }
+        let of_plan = |id: &str| plan.tasks.iter().find(|t| t.id == id);
+        for told in &item.tasks {
+            if of_plan(&told.id).is_none_or(|t| t.file != told.file) {
+                return Err(format!("it has another file for {}", told.id));
+            }
+        }
+        let high = match task {
+            Some(task) => {
+                let needed = task.depends_on.iter();
+                if needed.clone().any(|id| !item.depends_on.contains(id)) {
+                    return Err(format!("it lets {key} begin before what it needs"));
+                }
+                task.risk == Risk::High
+            }
+            None => key == BATCH && plan.tasks.iter().any(|t| t.risk == Risk::High),
+        };
+        if high && item.risk != Risk::High {
+            return Err(format!("it calls {key} less risky than the plan"));
+        }
+        branches(item, &ours)?;
+        if let Phase::Approved {
+            by_policy: true, ..
+        } = &item.phase
+        {
+            let allowed = match state.checkpoint {
+                CheckpointPolicy::Every => false,
+                CheckpointPolicy::HighRisk => !high,
+                CheckpointPolicy::None => true,
+            };
+            if !allowed {
+                return Err(format!("it has {key} approved by a policy that does not"));
+            }
+        }
+    }
+    let handed = state.building.as_ref();
+    if handed.is_some_and(|b| b.key != BASE && b.key != GATE) {
+        return Err("it has a build of something else".to_owned());
+    }
+    Ok(())
+}
+
+/// Every branch an item names is one of its own: recording pushes them.
+fn branches(item: &Item, ours: &str) -> Result<(), String> {
+    let own = |name: &str| {
+        name.strip_prefix(ours).is_some_and(|leaf| {
+            let mut round = item.clone();
+            (1..=item.round).any(|n| {
+                round.round = n;
+                leaf == round.branch_leaf()
+            })
+        })
+    };
+    let rounds = item.rounds.iter().filter_map(|r| r.branch.as_ref());
+    for branch in item.branch.iter().chain(rounds) {
+        if !own(&branch.name) {
+            return Err(format!(
+                "it names {} as a branch of {}",
+                branch.name, item.key
+            ));
+        }
+    }
+    for attempt in &item.attempts {
+        let fits = |kept: &String| {
+            kept.strip_prefix(&format!("{ours}kept/"))
+                .is_some_and(|leaf| plan::valid_name(leaf))
+        };
+        if !attempt.kept.as_ref().is_none_or(fits) {
+            return Err(format!(
+                "it keeps work of {} on a branch of others",
+                item.key
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// An approval carries over to a head that brings the run branch in, or our log, and nothing else.
+fn carried(repo: &Repo, state: &State, item: &Item) -> anyhow::Result<Result<(), String>> {
+    let Some(branch) = &item.branch else {
+        return Ok(Ok(()));
+    };
+    let log = publish::log_path(state);
+    let mut at = branch.head.clone();
+    for earlier in item.carries.iter().rev() {
+        let parents = repo.commit_info(&at)?.parents;
+        let holds = match parents.as_slice() {
+            [first] if *first == earlier.commit => {
+                let changes = repo.changes(first, &at)?;
+                changes.iter().all(|c| c.path == log)
+            }
+            [first, second] if *first == earlier.commit => {
+                let origin = repo.merge_base(first, second)?;
+                let merged = repo.is_ancestor(second, &state.run_branch.head)?
+                    || *second == state.run_branch.head;
+                merged
+                    && repo.patch_id(&origin, first, &log)? == repo.patch_id(second, &at, &log)?
+            }
+            _ => false,
+        };
+        if !holds {
+            return Ok(Err(format!(
+                "it lets an approval of {} count for {}",
+                short(&earlier.commit),
+                short(&branch.head)
+            )));
+        }
+        at.clone_from(&earlier.commit);
+    }
+    Ok(Ok(()))
+}
