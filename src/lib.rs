@@ -17,7 +17,7 @@
 //! | [`attempt`] | order to result: workspace, agent, checks |
 //! | [`publish`] | result to commit, log entry, ledger |
 //! | [`driver`] | the loop: gather facts, decide, act, record |
-//! | [`ci`] | what is particular to jobs of GitHub Actions |
+//! | [`ci`] | runs in GitHub Actions: what an event asks for, what a job prints and hands on |
 //! | [`doctor`] | whether all that a run needs is there |
 //! | [`demo`] | the sample repository and the scripted agent of `git pertask demo` |
 //! | [`commands`] | one file per subcommand |

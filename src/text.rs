@@ -143,6 +143,22 @@ pub fn fenced(text: &str, info: &str) -> String {
     format!("{fence}{info}\n{text}\n{fence}")
 }
 
+/// The text as what follows the second `::` of one of GitHub's workflow commands: it stays on its
+/// line and is read back as it was
+/// (<https://docs.github.com/en/actions/reference/workflow-commands-for-github-actions>).
+#[must_use]
+pub fn command_data(text: &str) -> String {
+    text.replace('%', "%25")
+        .replace('\r', "%0D")
+        .replace('\n', "%0A")
+}
+
+/// The text as the value of a property in one of GitHub's workflow commands.
+#[must_use]
+pub fn command_property(text: &str) -> String {
+    command_data(text).replace(':', "%3A").replace(',', "%2C")
+}
+
 /// The text cut to at most `most` characters, head and tail kept, with a line between them that
 /// says how many characters were left out. The tail gets the larger part: errors end there.
 #[must_use]

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{Finding, all, by_id};
+use crate::text::{command_data, command_property};
 
 /// Version of [`Findings`] as JSON.
 pub const SCHEMA: u32 = 1;
@@ -195,11 +196,11 @@ pub fn github(findings: &[Finding]) -> String {
         let _ = writeln!(
             out,
             "::error file={},line={},col={},title={}::{}",
-            property(&finding.file),
+            command_property(&finding.file),
             finding.line,
             finding.column,
-            property(&format!("{} ({title})", finding.rule)),
-            data(&text),
+            command_property(&format!("{} ({title})", finding.rule)),
+            command_data(&text),
         );
     }
     out
@@ -208,17 +209,11 @@ pub fn github(findings: &[Finding]) -> String {
 /// One of GitHub's `::error` lines that belongs to no file.
 #[must_use]
 pub fn github_error(title: &str, text: &str) -> String {
-    format!("::error title={}::{}\n", property(title), data(text))
-}
-
-fn data(text: &str) -> String {
-    text.replace('%', "%25")
-        .replace('\r', "%0D")
-        .replace('\n', "%0A")
-}
-
-fn property(text: &str) -> String {
-    data(text).replace(':', "%3A").replace(',', "%2C")
+    format!(
+        "::error title={}::{}\n",
+        command_property(title),
+        command_data(text)
+    )
 }
 
 /// The ids of all shipped rules, for messages and completions.
