@@ -83,8 +83,17 @@ impl Folder {
     /// `may_be_named` says whether git keeps a file or folder of that name.
     #[must_use]
     pub fn outputs(&self, may_be_named: &dyn Fn(&str) -> bool) -> (Vec<(String, Vec<u8>)>, usize) {
+        Self::outputs_in(&self.output(), may_be_named)
+    }
+
+    /// The same of any folder. Links are not followed.
+    #[must_use]
+    pub fn outputs_in(
+        folder: &Path,
+        may_be_named: &dyn Fn(&str) -> bool,
+    ) -> (Vec<(String, Vec<u8>)>, usize) {
         let (mut found, mut left_out, mut size) = (Vec::new(), 0, 0);
-        let mut stack = vec![(self.output(), String::new())];
+        let mut stack = vec![(folder.to_owned(), String::new())];
         while let Some((dir, prefix)) = stack.pop() {
             let Ok(entries) = fs::read_dir(&dir) else {
                 continue;

@@ -385,6 +385,22 @@ fn ran(result: &AttemptResult, order: &Order, passed: bool) -> Result<(), Refuse
     Ok(())
 }
 
+/// Takes over what the agent left beside the tree: plain files, as many and as large as are kept.
+///
+/// # Errors
+/// When they cannot be written.
+pub fn take_outputs(from: &Path, to: &Path) -> anyhow::Result<()> {
+    let source = Folder::outputs_in(from, &|_| true);
+    for (path, bytes) in source.0 {
+        let file = to.join(path);
+        if let Some(parent) = file.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        fs::write(&file, bytes).with_context(|| format!("writing {}", file.display()))?;
+    }
+    Ok(())
+}
+
 /// What is recorded in place of a result that was refused: nothing of it but the reason.
 #[must_use]
 pub fn instead(order: &Order, claim: &str, refused: &Refused, now: Timestamp) -> AttemptResult {

@@ -57,6 +57,9 @@ pub(super) enum Command {
     Log(RunArgs),
     /// Look whether all that a run needs is there, and say what mends it; changes nothing
     Doctor(DoctorArgs),
+    /// The steps of a run as jobs of GitHub Actions
+    #[command(subcommand)]
+    Ci(CiCommand),
     /// Try it: a sample repository and a scripted agent in a fresh folder
     Demo(DemoArgs),
     /// The scripted agent of the demo
@@ -85,6 +88,97 @@ impl Command {
                 | Self::Generate(_)
         )
     }
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum CiCommand {
+    /// Bring every run on GitHub up to what people decided, and hand out the orders that are ready
+    Decide(CiDecideArgs),
+    /// Carry one order out
+    Attempt(CiAttemptArgs),
+    /// Take in what came of an order, show it, and wake the workflow when there is more to do
+    Publish(CiPublishArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CiDecideArgs {
+    /// Name of a run; every unfinished run on GitHub when left out
+    #[arg(long)]
+    pub(super) run: Option<String>,
+    /// File with the event's payload; else GITHUB_EVENT_PATH
+    #[arg(long, value_name = "FILE")]
+    pub(super) event: Option<PathBuf>,
+    /// Name of the event; else GITHUB_EVENT_NAME; without one, every run goes on
+    #[arg(long, value_name = "NAME")]
+    pub(super) event_name: Option<String>,
+    /// Start a run of this plan first, whatever the event
+    #[arg(long)]
+    pub(super) plan: Option<String>,
+    /// One agent per task, or one for all
+    #[arg(long, value_enum, requires = "plan")]
+    pub(super) mode: Option<ModeChoice>,
+    /// Agent for tasks that name none
+    #[arg(long, value_name = "NAME", requires = "plan")]
+    pub(super) agent: Option<String>,
+    /// Fill in a parameter of the plan
+    #[arg(long = "param", value_name = "KEY=VALUE", requires = "plan")]
+    pub(super) params: Vec<String>,
+    /// Build again what did not build, though nothing has changed
+    #[arg(long)]
+    pub(super) again: bool,
+}
+
+/// Which order.
+#[derive(Debug, Args)]
+pub(super) struct CiOrderArgs {
+    /// Name of the run
+    #[arg(long)]
+    pub(super) run: String,
+    /// The task, as `ci decide` names it
+    #[arg(long)]
+    pub(super) task: String,
+    /// Number of the attempt
+    #[arg(long)]
+    pub(super) attempt: u32,
+    /// Object id of the order
+    #[arg(long, value_name = "OID")]
+    pub(super) order: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CiAttemptArgs {
+    #[command(flatten)]
+    pub(super) order: CiOrderArgs,
+    /// Which part
+    #[arg(long, value_enum, default_value_t = AttemptStep::All)]
+    pub(super) step: AttemptStep,
+    /// Folder for what is handed on
+    #[arg(long, value_name = "DIR", default_value = "pertask-result")]
+    pub(super) result: PathBuf,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum AttemptStep {
+    /// Fetch order and objects; needs a token that may read
+    Fetch,
+    /// Ask the agent; needs its key
+    Agent,
+    /// Run the checks
+    Checks,
+    /// Write what is handed on, however the other steps ended
+    Pack,
+    /// All of them
+    #[default]
+    All,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CiPublishArgs {
+    #[command(flatten)]
+    pub(super) order: CiOrderArgs,
+    /// Folder with what was handed on
+    #[arg(long, value_name = "DIR", default_value = "pertask-result")]
+    pub(super) result: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -136,6 +230,17 @@ pub(super) enum ModeChoice {
     PerTask,
     /// One agent for all tasks, one review
     Batch,
+}
+
+impl ModeChoice {
+    /// As it is written on the command line.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::PerTask => "per-task",
+            Self::Batch => "batch",
+        }
+    }
 }
 
 /// What all commands share that carry on with a run.

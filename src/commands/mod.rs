@@ -2,6 +2,7 @@
 
 mod amend;
 mod check;
+mod ci;
 mod cli;
 mod confine;
 mod context;
@@ -29,6 +30,7 @@ use anyhow::Context as _;
 use clap::Parser as _;
 
 use crate::driver::home::Held;
+use crate::driver::trust::Untrusted;
 use crate::forge::github::{ApiError, PlaceError, TokenError};
 use crate::git::GitError;
 use crate::ledger::LedgerError;
@@ -130,6 +132,7 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Check(args) => check::run(&args),
         Command::Log(args) => log::run(&args),
         Command::Doctor(args) => doctor::run(&args),
+        Command::Ci(command) => ci::run(&command),
         Command::Demo(args) => demo::run(&args),
         Command::DemoAgent => demo::agent(),
         Command::Confine(args) => confine::run(&args),
@@ -195,6 +198,9 @@ fn classify(error: &anyhow::Error) -> Exit {
     for cause in error.chain() {
         if cause.is::<Usage>() || cause.is::<NotPossible>() || cause.is::<Diagnostics>() {
             return Exit::Usage;
+        }
+        if cause.is::<Untrusted>() {
+            return Exit::PersonNeeded;
         }
         if cause.is::<Held>() {
             return Exit::Temporary;

@@ -16,6 +16,7 @@ use crate::forge::Forge as _;
 use crate::git::Repo;
 use crate::ledger::{Ledger, LedgerError};
 use crate::plan::{Mode, Plan, Sandbox};
+use crate::run::state::Person;
 use crate::run::transition;
 
 /// `git pertask start`.
@@ -24,6 +25,7 @@ pub(super) fn run(args: &StartArgs) -> anyhow::Result<Exit> {
     let prepared = context::prepare(&repo, &args.plan, &args.settings)?;
     if args.dry_run {
         let run = ready(&repo, &prepared)?.0;
+        can_attempt(&repo, &prepared)?;
         print(&show_plan::text(
             &prepared,
             drive::style(&std::io::stdout()),
@@ -42,6 +44,14 @@ fn ready(repo: &Repo, prepared: &Prepared) -> anyhow::Result<(String, u32)> {
         .as_ref()
         .and_then(|f| f.borrow().remote().map(|r| r.name.clone()));
     no_collision(repo, &run, remote.as_deref())?;
+    if prepared.forge.is_some() {
+        policy_is_of_base(prepared)?;
+    }
+    Ok((run, number))
+}
+
+/// Whether attempts can be made on this machine.
+fn can_attempt(repo: &Repo, prepared: &Prepared) -> anyhow::Result<()> {
     agents_are_there(prepared, repo)?;
     if prepared.config.sandbox == Sandbox::Require && sandbox::available().is_none() {
         return Err(usage!(
@@ -49,10 +59,7 @@ fn ready(repo: &Repo, prepared: &Prepared) -> anyhow::Result<(String, u32)> {
         )
         .into());
     }
-    if prepared.forge.is_some() {
-        policy_is_of_base(prepared)?;
-    }
-    Ok((run, number))
+    Ok(())
 }
 
 /// What is merged without a review needs that policy on the base: who starts a run may ask for more
@@ -73,9 +80,38 @@ fn policy_is_of_base(prepared: &Prepared) -> anyhow::Result<()> {
 pub(super) fn begin(repo: &Repo, prepared: Prepared, driving: &Driving) -> anyhow::Result<Exit> {
     let by = repo.identity()?;
     let (run, number) = ready(repo, &prepared)?;
+    can_attempt(repo, &prepared)?;
     // Taken before the run is there and held from then on: between two holds another process could
     // take it, only to find that it came second, and nobody would go on.
     let lock = RunLock::take(repo, &run)?;
+    let sandbox = prepared.config.sandbox;
+    record(
+        repo,
+        prepared,
+        &run,
+        number,
+        &by,
+        &sandbox::statement(sandbox),
+    )?;
+    drive::drive_with(repo, &run, driving, lock)
+}
+
+/// Starts a run of a prepared plan whose attempts are made on other machines.
+pub(super) fn create(repo: &Repo, prepared: Prepared, by: &Person) -> anyhow::Result<()> {
+    let (run, number) = ready(repo, &prepared)?;
+    let _lock = RunLock::take(repo, &run)?;
+    let note = "agents work in jobs of their own, confined unless the configuration says `sandbox = \"off\"`";
+    record(repo, prepared, &run, number, by, note)
+}
+
+fn record(
+    repo: &Repo,
+    prepared: Prepared,
+    run: &str,
+    number: u32,
+    by: &Person,
+    note: &str,
+) -> anyhow::Result<()> {
     let Prepared {
         base,
         config,
@@ -87,17 +123,17 @@ pub(super) fn begin(repo: &Repo, prepared: Prepared, driving: &Driving) -> anyho
     } = prepared;
     let remote = forge.as_ref().and_then(|f| f.borrow().remote().cloned());
     say_before(
-        &run,
+        run,
         &loaded.plan,
         &choice,
         &base.commit,
-        config.sandbox,
+        note,
         &warnings,
         &loaded.warnings,
     );
     let now = Timestamp::now();
     let state = transition::start(transition::Start {
-        run: &run,
+        run,
         number,
         plan: &loaded.plan,
         config: &config,
@@ -110,22 +146,22 @@ pub(super) fn begin(repo: &Repo, prepared: Prepared, driving: &Driving) -> anyho
         "Run {run} of plan {} starts\n\n{}",
         loaded.plan.name, choice.reason
     );
-    match Ledger::of(repo, &run).kept_at(remote).create(
+    match Ledger::of(repo, run).kept_at(remote).create(
         state,
         &loaded.plan,
         &config,
         &message,
-        &by,
+        by,
         now,
     ) {
-        Ok(_) => {}
-        Err(LedgerError::Raced(_)) => {
-            return Err(LedgerError::Raced(run.clone()))
-                .with_context(|| format!("another process has just started {run}; go on with it: git pertask continue {run}"));
-        }
-        Err(e) => return Err(context::explained(repo, e.into())),
+        Ok(_) => Ok(()),
+        Err(LedgerError::Raced(_)) => Err(LedgerError::Raced(run.to_owned())).with_context(|| {
+            format!(
+                "another process has just started {run}; go on with it: git pertask continue {run}"
+            )
+        }),
+        Err(e) => Err(context::explained(repo, e.into())),
     }
-    drive::drive_with(repo, &run, driving, lock)
 }
 
 /// The name for the next run of this plan.
@@ -222,7 +258,7 @@ fn say_before(
     plan: &Plan,
     choice: &crate::plan::mode::Choice,
     commit: &str,
-    wanted: Sandbox,
+    note: &str,
     warnings: &[String],
     doubts: &crate::plan::Diagnostics,
 ) {
@@ -250,5 +286,5 @@ fn say_before(
         choice.reason,
         transition::short(commit)
     );
-    let _ = writeln!(err, "note: {}", sandbox::statement(wanted));
+    let _ = writeln!(err, "note: {note}");
 }

@@ -93,6 +93,30 @@ impl GitHub {
         self.client.may_not_push(detail)
     }
 
+    /// Whether a person may write to the repository.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub fn may_write(&mut self, login: &str) -> Result<bool> {
+        look::may_write(&mut self.client, login)
+    }
+
+    /// Has a workflow run on a branch
+    /// (<https://docs.github.com/en/rest/actions/workflows#create-a-workflow-dispatch-event>). Once too
+    /// often does no harm: it finds nothing to do.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub fn wake(&mut self, workflow: &str, branch: &str) -> Result<()> {
+        let at = format!(
+            "{}/actions/workflows/{}/dispatches",
+            self.client.place().repository(),
+            segment(workflow)
+        );
+        let body = serde_json::json!({ "ref": branch });
+        self.client.send(http::Method::POST, &at, &body).map(drop)
+    }
+
     fn check(&mut self, facts: &look::Facts) -> anyhow::Result<()> {
         let place = self.client.place();
         if facts.archived {

@@ -1,0 +1,183 @@
+//! `git pertask ci decide`: brings every run on GitHub up to what people decided, and hands out the
+//! orders that are ready.
+
+use serde::Serialize;
+
+use super::super::cli::{CiDecideArgs, ModeChoice, Settings};
+use super::super::terminal::Terminal;
+use super::super::{Exit, context, print, say_error, start, usage};
+use super::{Site, interruptible, open_runs, pull_request, standing, workflow};
+use crate::attempt::process::Cancel;
+use crate::ci::{self, Asks};
+use crate::driver::home::RunLock;
+use crate::driver::trust;
+use crate::driver::{Driver, Handed, Hands, Options};
+use crate::forge;
+use crate::git::Repo;
+use crate::ledger::Ledger;
+use crate::plan::ForgeKind;
+
+/// Most orders at a time: the limit of a job matrix
+/// (<https://docs.github.com/en/actions/reference/limits>).
+const MOST: usize = 256;
+
+/// What is printed.
+#[derive(Debug, Default, Serialize)]
+struct Said {
+    schema: u32,
+    runs: Vec<RunSaid>,
+    orders: Vec<Handed>,
+}
+
+#[derive(Debug, Serialize)]
+struct RunSaid {
+    run: String,
+    state: String,
+    pull_request: Option<String>,
+}
+
+/// `git pertask ci decide`.
+pub(super) fn run(args: &CiDecideArgs) -> anyhow::Result<Exit> {
+    let mut said = Said {
+        schema: 1,
+        ..Said::default()
+    };
+    let mut exit = Exit::Done;
+    match asks(args)? {
+        Asks::Nothing { why } => say(&format!("Nothing to do: {why}")),
+        asks => exit = act(asks, args, &mut said)?,
+    }
+    print(&format!("{}\n", serde_json::to_string(&said)?))?;
+    Ok(exit)
+}
+
+fn say(text: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+/// What is asked for: by arguments, by the event, or that all go on.
+fn asks(args: &CiDecideArgs) -> anyhow::Result<Asks> {
+    if let Some(plan) = &args.plan {
+        return Ok(Asks::Start {
+            plan: plan.clone(),
+            mode: args.mode.map(|m| m.word().to_owned()),
+            agent: args.agent.clone(),
+            parameters: args.params.clone(),
+        });
+    }
+    let name = args.event_name.clone().or_else(|| {
+        std::env::var("GITHUB_EVENT_NAME")
+            .ok()
+            .filter(|n| !n.is_empty())
+    });
+    let Some(name) = name else {
+        return Ok(Asks::GoOn { by: None });
+    };
+    let path = args
+        .event
+        .clone()
+        .or_else(|| std::env::var_os("GITHUB_EVENT_PATH").map(Into::into));
+    let payload = path.and_then(|p| std::fs::read(p).ok());
+    let repository = std::env::var("GITHUB_REPOSITORY").unwrap_or_default();
+    if repository.is_empty() {
+        return Err(usage!(
+            "an event is read for one repository: set GITHUB_REPOSITORY to owner/name"
+        )
+        .into());
+    }
+    Ok(ci::read(&name, payload.as_deref(), &repository))
+}
+
+fn act(asks: Asks, args: &CiDecideArgs, said: &mut Said) -> anyhow::Result<Exit> {
+    let repo = context::repository()?;
+    let mut site = Site::open(&repo).map_err(|e| context::explained(&repo, e))?;
+    let cancel = interruptible()?;
+    if let Asks::GoOn { by: Some(actor) } = &asks
+        && !site.forge.may_write(&actor.login)?
+    {
+        say(&format!(
+            "Nothing to do: {} may not write to the repository",
+            crate::text::line(&actor.login)
+        ));
+        return Ok(Exit::Done);
+    }
+    if let Asks::Start {
+        plan,
+        mode,
+        agent,
+        parameters,
+    } = asks
+    {
+        let mode = match mode.as_deref() {
+            Some("per-task") => ModeChoice::PerTask,
+            Some("batch") => ModeChoice::Batch,
+            _ => ModeChoice::Auto,
+        };
+        let settings = Settings {
+            forge: Some(ForgeKind::Github),
+            mode,
+            agent,
+            params: parameters,
+            base: Some(site.branch.clone()),
+            ..Settings::default()
+        };
+        let prepared = context::prepare(&repo, &plan, &settings)?;
+        start::create(&repo, prepared, &site.by)?;
+    }
+    let runs = match &args.run {
+        Some(run) => vec![context::run_named(&repo, Some(run))?],
+        None => open_runs(&repo)?,
+    };
+    let mut worst = Exit::Done;
+    for run in runs {
+        // What stands in the way of one run is no reason to leave the others where they are.
+        match drive(&repo, &run, &site, &cancel, args, said) {
+            Ok(Exit::Done) => {}
+            Ok(exit) => worst = exit,
+            Err(e) => {
+                let e = context::explained(&repo, e);
+                say_error(&e);
+                worst = super::super::classify(&e);
+            }
+        }
+    }
+    Ok(worst)
+}
+
+fn drive(
+    repo: &Repo,
+    run: &str,
+    site: &Site,
+    cancel: &Cancel,
+    args: &CiDecideArgs,
+    said: &mut Said,
+) -> anyhow::Result<Exit> {
+    let _lock = RunLock::take(repo, run)?;
+    let snapshot = Ledger::of(repo, run).read()?;
+    let pinned = trust::examine(repo, run, &snapshot, &site.trusted)?;
+    let options = Options {
+        jobs: MOST.saturating_sub(said.orders.len()),
+        cancel: cancel.clone(),
+        hands: Hands::Jobs(workflow()),
+        pinned: Some(pinned),
+        by: Some(site.by.clone()),
+        again: args.again,
+    };
+    let forge = forge::open(ForgeKind::Github, repo, context::patience())?;
+    let mut driver = Driver::new(repo, run, forge, options)?;
+    let rest = driver.run(&mut Terminal::new());
+    // Claimed is claimed: they are carried out, whatever went wrong afterwards.
+    said.orders.extend(driver.handed());
+    let rest = rest?;
+    said.runs.push(RunSaid {
+        run: run.to_owned(),
+        state: standing(&rest.snapshot, &rest.waits),
+        pull_request: pull_request(&rest.snapshot.state),
+    });
+    Ok(if rest.interrupted {
+        Exit::Interrupted
+    } else {
+        Exit::Done
+    })
+}

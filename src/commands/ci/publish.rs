@@ -1,0 +1,166 @@
+//! `git pertask ci publish`: takes in what a job handed on, shows it, and wakes the workflow when there
+//! is more to do. Runs nothing of what the job made.
+
+use jiff::Timestamp;
+
+use super::super::cli::CiPublishArgs;
+use super::super::terminal::Terminal;
+use super::super::{Exit, context, print};
+use super::{Site, claimed, interruptible, order_in, pull_request, standing};
+use crate::attempt::folder::{self, Folder};
+use crate::ci::artifact::{self, Expected};
+use crate::driver::home::{Home, RunLock};
+use crate::driver::trust;
+use crate::driver::{Audience as _, Begun, Driver, Hands, Options};
+use crate::forge::{self, Forge as _};
+use crate::git::Repo;
+use crate::ledger::{Ledger, LedgerError};
+use crate::plan::ForgeKind;
+use crate::run::transition;
+
+/// `git pertask ci publish`.
+pub(super) fn run(args: &CiPublishArgs) -> anyhow::Result<Exit> {
+    let repo = context::repository()?;
+    let mut site = Site::open(&repo).map_err(|e| context::explained(&repo, e))?;
+    publish(&repo, &mut site, args).map_err(|e| context::explained(&repo, e))
+}
+
+fn publish(repo: &Repo, site: &mut Site, args: &CiPublishArgs) -> anyhow::Result<Exit> {
+    let run = &args.order.run;
+    let _lock = RunLock::take(repo, run)?;
+    let ledger = Ledger::of(repo, run).kept_at(site.forge.remote().cloned());
+    ledger.refresh(&site.branch)?;
+    let snapshot = ledger.read()?;
+    let pinned = trust::examine(repo, run, &snapshot, &site.trusted)?;
+    let state = &snapshot.state;
+    let Some((claim, leaf)) = claimed(state, &args.order.task, &args.order.order) else {
+        print(
+            "The order is not current any more: its result was recorded already, or it was taken back; nothing is done\n",
+        )?;
+        return Ok(Exit::Done);
+    };
+    let order = order_in(repo, &args.order.order, state, &args.order.task)?;
+    let expected = Expected {
+        order: &order,
+        claim: &claim.id,
+        now: Timestamp::now(),
+    };
+    let mut audience = Terminal::new();
+    let result = match artifact::receive(repo, &args.result, expected)? {
+        Ok(Some(result)) => result,
+        Ok(None) => {
+            lost(&ledger, site, args, &mut audience)?;
+            // Whoever comes next decides whether it is tried again: a run that was cancelled is not
+            // to begin anew by itself.
+            return rest(repo, site, args, pinned, &mut audience, false);
+        }
+        Err(refused) => {
+            audience.warn(&format!("What the job handed on is refused: {refused}"));
+            artifact::instead(&order, &claim.id, &refused, Timestamp::now())
+        }
+    };
+    let interrupted = result.verdict == crate::run::order::Verdict::Interrupted;
+    // Where the loop finds what is to be recorded.
+    let folder = Home::of(repo)?.attempt(run, &leaf, claim.attempt);
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder)?;
+    }
+    let folder = Folder::open(folder)?;
+    if result.tree.is_some() {
+        let from = args.result.join(artifact::OUTPUT);
+        artifact::take_outputs(&from, &folder.output())?;
+    }
+    let begun = Begun {
+        order,
+        claim: claim.id.clone(),
+        slot: 0,
+    };
+    folder.write(folder::ORDER, &begun)?;
+    folder.write(folder::RESULT, &result)?;
+    rest(repo, site, args, pinned, &mut audience, !interrupted)
+}
+
+/// The job was lost, or cancelled, before it could hand anything on.
+fn lost(
+    ledger: &Ledger<'_>,
+    site: &Site,
+    args: &CiPublishArgs,
+    audience: &mut Terminal,
+) -> anyhow::Result<()> {
+    for _ in 0..5 {
+        let snapshot = ledger.read()?;
+        let mut state = snapshot.state.clone();
+        if claimed(&state, &args.order.task, &args.order.order).is_none() {
+            return Ok(());
+        }
+        let why = "its job ended without handing anything on";
+        let said = transition::freed(&mut state, &args.order.task, why)?;
+        let now = Timestamp::now();
+        match ledger.append(&snapshot, state, &said, Vec::new(), &site.by, now) {
+            Ok(_) => {
+                audience.said(&said);
+                return Ok(());
+            }
+            Err(LedgerError::Raced(_)) => ledger.refresh(&site.branch)?,
+            Err(e) => return Err(e.into()),
+        }
+    }
+    Err(LedgerError::Raced(args.order.run.clone()).into())
+}
+
+/// Records and shows, leaves the rest to the next run of the workflow, and wakes it.
+fn rest(
+    repo: &Repo,
+    site: &mut Site,
+    args: &CiPublishArgs,
+    pinned: (crate::plan::Plan, crate::plan::Config),
+    audience: &mut Terminal,
+    wake: bool,
+) -> anyhow::Result<Exit> {
+    let run = &args.order.run;
+    let options = Options {
+        jobs: 1,
+        cancel: interruptible()?,
+        hands: Hands::Nobody,
+        pinned: Some(pinned),
+        by: Some(site.by.clone()),
+        again: false,
+    };
+    let forge = forge::open(ForgeKind::Github, repo, context::patience())?;
+    let mut driver = Driver::new(repo, run, forge, options)?;
+    let rest = driver.run(audience)?;
+    let state = &rest.snapshot.state;
+    print(&format!(
+        "{}\n",
+        serde_json::json!({
+            "schema": 1,
+            "run": run,
+            "state": standing(&rest.snapshot, &rest.waits),
+            "pull_request": state
+                .item(&args.order.task)
+                .and_then(|i| i.pull.as_ref().map(|p| p.url.clone()))
+                .or_else(|| pull_request(state)),
+        })
+    ))?;
+    if rest.interrupted {
+        return Ok(Exit::Interrupted);
+    }
+    if rest.more && wake {
+        let (file, branch) = woken(&site.branch);
+        site.forge.wake(&file, &branch)?;
+        audience.said("There is more to do: the workflow was woken");
+    }
+    Ok(Exit::Done)
+}
+
+/// Which workflow is to be woken, and where: the one this job is of, on the default branch.
+fn woken(default: &str) -> (String, String) {
+    let of_job = std::env::var("GITHUB_WORKFLOW_REF").unwrap_or_default();
+    let file = of_job
+        .split('@')
+        .next()
+        .and_then(|path| path.rsplit('/').next())
+        .filter(|name| name.ends_with(".yml") || name.ends_with(".yaml"))
+        .unwrap_or("pertask.yml");
+    (file.to_owned(), default.to_owned())
+}
