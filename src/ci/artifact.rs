@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use crate::attempt;
 use crate::attempt::checks::commands::shell_words;
 use crate::attempt::folder::Folder;
-use crate::git::{NewCommit, Repo};
+use crate::git::{GitError, NewCommit, Repo};
 use crate::run::order::{
     AttemptResult, CheckKind, CheckOutcome, Order, OrderKind, SCHEMA, Verdict,
 };
@@ -271,10 +271,10 @@ fn tree_is(
     }
     let commit = match repo.read_bundle(&file) {
         Ok(commit) => commit,
-        Err(e) => refuse!(
-            "git does not take its {BUNDLE}: {}",
-            text::clipped(text::lines(&e.to_string()), 500)
-        ),
+        Err(GitError::Program { detail, .. }) => {
+            refuse!("git does not take its {BUNDLE}: {}", brief(&detail, 500))
+        }
+        Err(e) => return Err(e.into()),
     };
     let info = repo.commit_info(&commit)?;
     if info.parents != [order.base.clone()] {

@@ -322,6 +322,21 @@ pub(super) fn sync(repo: &Repo, forge: Option<ForgeKind>) -> anyhow::Result<()> 
     Ok(())
 }
 
+/// Brings ledger and branches of one run on a forge up to the remote.
+pub(super) fn fetch_run(repo: &Repo, run: &str) -> anyhow::Result<()> {
+    let forge = GitHub::open(repo, patience())?;
+    let ledger = Ledger::of(repo, run).kept_at(forge.remote().cloned());
+    let base = ledger.read()?.state.base.branch;
+    Ok(ledger.refresh(&base)?)
+}
+
+/// Says that something is shown as it was last seen here.
+pub(super) fn seen_here(error: &anyhow::Error) {
+    use std::io::Write as _;
+    let mut err = std::io::stderr().lock();
+    let _ = writeln!(err, "warning: this is how it was last seen here: {error:#}");
+}
+
 /// The configuration of a commit, with the command line's choices in it.
 pub(super) fn configuration(docs: &AtCommit<'_>, settings: &Settings) -> anyhow::Result<Config> {
     let mut config = plan::config::load(docs)?;

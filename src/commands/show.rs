@@ -3,6 +3,7 @@
 use super::cli::ShowArgs;
 use super::{Exit, context, drive, print, status};
 use crate::ledger::Ledger;
+use crate::plan::ForgeKind;
 use crate::publish;
 use crate::report;
 use crate::run::order::{AttemptResult, Order};
@@ -13,6 +14,11 @@ pub(super) fn run(args: &ShowArgs) -> anyhow::Result<Exit> {
     let repo = context::repository()?;
     let (run, task) = context::run_and_task(&repo, args.run.as_deref(), args.task.as_deref())?;
     let ledger = Ledger::of(&repo, &run);
+    if ledger.read()?.state.forge == ForgeKind::Github
+        && let Err(e) = context::fetch_run(&repo, &run)
+    {
+        context::seen_here(&e);
+    }
     let snapshot = ledger.read()?;
     let state = &snapshot.state;
     let style = drive::style(&std::io::stdout());
@@ -52,11 +58,12 @@ pub(super) fn run(args: &ShowArgs) -> anyhow::Result<Exit> {
         &item.branch,
         item.latest_work().and_then(|a| a.commit.as_ref()),
     ) {
-        (Some(branch), _) if item.phase != Phase::Merged => {
+        // Somewhere else it may have gone on, and what it made there is not to be had.
+        (Some(branch), _) if item.phase != Phase::Merged && repo.has(&branch.head) => {
             let origin = repo.merge_base(&state.run_branch.head, &branch.head)?;
             Some(repo.patch(&origin, &branch.head)?)
         }
-        (_, Some(commit)) => {
+        (_, Some(commit)) if repo.has(commit) => {
             let parents = repo.commit_info(commit)?.parents;
             parents
                 .first()

@@ -21,9 +21,7 @@ pub(super) fn run(args: &StatusArgs) -> anyhow::Result<Exit> {
         here => match (context::sync(&repo, None), here) {
             (Ok(()), _) => named(&repo, args)?,
             (Err(e), Ok(state)) => {
-                use std::io::Write as _;
-                let mut err = std::io::stderr().lock();
-                let _ = writeln!(err, "warning: this is how it was last seen here: {e:#}");
+                context::seen_here(&e);
                 state
             }
             (Err(_), here) => here?,
