@@ -282,3 +282,18 @@ fn a_thousand_tasks() {
     assert!(out.contains("and 990 more"), "{out}");
     assert!(took.as_millis() < 1000, "{took:?}");
 }
+
+#[test]
+fn a_pull_request_is_named() {
+    let mut state = sample::midway();
+    let url = "https://github.com/o/r/pull/8";
+    state.item_mut("client").unwrap().pull = Some(crate::run::state::Pull {
+        number: 8,
+        url: url.to_owned(),
+        ..crate::run::state::Pull::default()
+    });
+    let json = json(&state, &[], at(1130));
+    let pulls: Vec<_> = (0..2).map(|n| &json["tasks"][n]["pull_request"]).collect();
+    let expected = serde_json::json!({ "number": 8, "url": url });
+    assert_eq!(pulls, [&serde_json::Value::Null, &expected]);
+}

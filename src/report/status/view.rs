@@ -419,8 +419,10 @@ fn item_view<'s>(
         lines: facts::lines(&files, task),
         build: latest.map_or(Build::None, Build::of),
         question: question.clone(),
-        // The state knows of none yet.
-        pull_request: None,
+        pull_request: item.pull.as_ref().map(|pull| PullRequest {
+            number: pull.number,
+            url: pull.url.clone(),
+        }),
         duration_s,
         cost_usd,
     })
