@@ -5,6 +5,7 @@
 //! [`clean`] before it is put into Markdown, a commit message or a terminal, so that it cannot forge
 //! a heading, a trailer or a line of ours, nor move the cursor.
 
+pub mod actions;
 pub mod checkpoint;
 pub mod clean;
 pub mod commit;

@@ -39,6 +39,9 @@ pub use replies::{
 pub use status::{Annotation, CheckState, Level, StatusLine, annotations, status};
 pub use tasks::{tasks_block, updated_tasks};
 
+pub(in crate::report) use parts::pull as pull_link;
+pub(in crate::report) use tasks::{counts, graph};
+
 /// Most bytes of a text of ours. GitHub refuses bodies above 65,536 characters.
 pub const MOST: usize = 60_000;
 
@@ -128,7 +131,7 @@ fn total(state: &State) -> usize {
 }
 
 /// The item in a few words, without its number: `HTTP client`, `P0 validation`.
-fn name(state: &State, item: &Item) -> String {
+pub(in crate::report) fn name(state: &State, item: &Item) -> String {
     let title = match item.tasks.as_slice() {
         _ if item.key == P0 => "P0 validation",
         _ if item.key == REPAIR => "Repair after the final review",

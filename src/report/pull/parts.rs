@@ -40,7 +40,7 @@ fn more(out: &mut String, mark: &str, all: usize, shown: usize, show: &str) {
 }
 
 /// A pull request as a link.
-pub(super) fn pull(pull: &PullRef, links: &Links) -> String {
+pub(in crate::report) fn pull(pull: &PullRef, links: &Links) -> String {
     let harmless = pull.url.starts_with("https://") || pull.url.starts_with("http://");
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~/:%".contains(&b);
     let address = if harmless && pull.url.bytes().all(plain) && pull.url.len() < 500 {

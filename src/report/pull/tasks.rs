@@ -12,6 +12,9 @@ use crate::run::state::{Item, State};
 /// Most items that are listed and drawn; of larger runs, what is open.
 const MANY: usize = 60;
 
+/// Most lines between tasks that are drawn; Mermaid refuses 500.
+const EDGES: usize = 400;
+
 /// Each state with its colours in the graph: GitHub's own for labels.
 const COLOURS: [(TaskState, &str); 8] = [
     (TaskState::Pending, "fill:#eaeef2,color:#24292f"),
@@ -93,7 +96,7 @@ pub(super) fn block(
 }
 
 /// `1 merged, 1 in review, 2 pending`.
-fn counts(items: &[&Item]) -> String {
+pub(in crate::report) fn counts(items: &[&Item]) -> String {
     let order = [
         TaskState::Merged,
         TaskState::Approved,
@@ -137,17 +140,24 @@ fn word(item: &Item) -> &'static str {
     of(item).word()
 }
 
-/// What depends on what, as Mermaid draws it; nothing for a single item.
-fn graph(out: &mut String, items: &[&Item]) {
-    if items.len() < 2 {
-        return;
-    }
-    out.push_str("\n```mermaid\ngraph TD\n");
+/// What depends on what, as Mermaid draws it; nothing for a single item, nor where it would be too
+/// much to be drawn.
+pub(in crate::report) fn graph(out: &mut String, items: &[&Item]) {
     let nodes: BTreeMap<&str, usize> = items
         .iter()
         .enumerate()
         .map(|(i, item)| (item.key.as_str(), i + 1))
         .collect();
+    let mut edges = std::collections::BTreeSet::new();
+    for (i, item) in items.iter().enumerate() {
+        let needed = item.depends_on.iter().chain(&item.waits_for);
+        let needed = needed.filter_map(|key| nodes.get(key.as_str()));
+        edges.extend(needed.map(|needed| (i + 1, *needed)).take(EDGES + 1));
+    }
+    if items.len() < 2 || edges.len() > EDGES {
+        return;
+    }
+    out.push_str("\n```mermaid\ngraph TD\n");
     for (i, item) in items.iter().enumerate() {
         let which = if is_extra(item) {
             String::new()
@@ -163,17 +173,8 @@ fn graph(out: &mut String, items: &[&Item]) {
             word(item)
         );
     }
-    for (i, item) in items.iter().enumerate() {
-        let needed: std::collections::BTreeSet<usize> = item
-            .depends_on
-            .iter()
-            .chain(&item.waits_for)
-            .filter_map(|key| nodes.get(key.as_str()).copied())
-            .take(MANY)
-            .collect();
-        for needed in needed {
-            let _ = writeln!(out, "  t{needed} --> t{}", i + 1);
-        }
+    for (i, needed) in edges {
+        let _ = writeln!(out, "  t{needed} --> t{i}");
     }
     for (state, style) in COLOURS {
         if items.iter().any(|item| of(item) == state) {
