@@ -6,6 +6,7 @@
 //! |---|---|
 //! | [`effect`] | the one place every lasting effect goes through, numbered |
 //! | [`text`] | text that others wrote: cleaned, cut, quoted; pure |
+//! | [`secrets`] | tokens and keys, taken out of what leaves this machine; pure but for the environment |
 //! | [`plan`] | what the job is: plan, tasks, order, mode, template; pure |
 //! | [`facts`] | what source code says: API, names, diagnostics; pure |
 //! | [`rules`] | P0 rules on syntax trees; pure |
@@ -39,4 +40,5 @@ pub mod publish;
 pub mod report;
 pub mod rules;
 pub mod run;
+pub mod secrets;
 pub mod text;

@@ -1,0 +1,273 @@
+//! What must not leave this machine: tokens and keys, taken out of texts.
+//!
+//! Two kinds are known: values of this process's environment that are tokens or keys by their name,
+//! plainly or in base64, whatever stands around them there; and what looks like a key of one of the
+//! common services, wherever it came from. Safe against a secret in what agents, builds and people
+//! wrote; not against somebody who changes it on purpose (reversed, split, encrypted). What is known
+//! here never prints.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+mod formats;
+
+/// What stands in the place of a secret.
+pub const MASK: &str = "***";
+
+/// Shortest value that is taken out: shorter ones are ordinary words.
+const SHORTEST: usize = 8;
+
+/// Variables that hold a token or key for the forge or an agent.
+const NAMES: [&str; 12] = [
+    "GITHUB_TOKEN",
+    "GH_TOKEN",
+    "GH_ENTERPRISE_TOKEN",
+    "GITHUB_ENTERPRISE_TOKEN",
+    "ANTHROPIC_API_KEY",
+    "ANTHROPIC_AUTH_TOKEN",
+    "ANTHROPIC_CUSTOM_HEADERS",
+    "CLAUDE_CODE_OAUTH_TOKEN",
+    "OPENAI_API_KEY",
+    "CODEX_API_KEY",
+    "CARGO_REGISTRY_TOKEN",
+    "NODE_AUTH_TOKEN",
+];
+
+/// Whether a variable of this name holds a secret: one of [`NAMES`], or a token of the runner's.
+fn is_secret(name: &str) -> bool {
+    NAMES.contains(&name) || (name.starts_with("ACTIONS_") && name.ends_with("_TOKEN"))
+}
+
+/// A value with the forms in which it may be written.
+#[derive(Clone)]
+struct Known {
+    name: String,
+    value: String,
+    forms: Vec<String>,
+}
+
+/// The secrets of this process. Does not print them.
+#[derive(Clone, Default)]
+pub struct Secrets {
+    known: Vec<Known>,
+}
+
+impl std::fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list()
+            .entries(self.known.iter().map(|k| &k.name))
+            .finish()
+    }
+}
+
+impl Secrets {
+    /// The secrets of an environment; `more` are the names that agents' configurations add.
+    #[must_use]
+    pub fn of<'e>(
+        environment: impl IntoIterator<Item = &'e (OsString, OsString)>,
+        more: &[String],
+    ) -> Self {
+        let mut secrets = Self::default();
+        for (name, value) in environment {
+            let (Some(name), value) = (name.to_str(), value.to_string_lossy()) else {
+                continue;
+            };
+            if is_secret(name) || more.iter().any(|n| n == name) {
+                secrets.add(name, &value);
+            }
+        }
+        secrets
+    }
+
+    /// The secrets of this process's own environment.
+    #[must_use]
+    pub fn of_process(more: &[String]) -> Self {
+        let environment: Vec<_> = std::env::vars_os().collect();
+        Self::of(&environment, more)
+    }
+
+    /// Adds one. Those of less than eight characters are not taken: they would take ordinary words
+    /// out.
+    pub fn add(&mut self, name: &str, value: &str) {
+        let value = value.trim();
+        if value.len() < SHORTEST || self.known.iter().any(|k| k.value == value) {
+            return;
+        }
+        let mut forms = BTreeSet::new();
+        // A key of several lines is seldom printed whole.
+        let lines = value.lines().map(str::trim).filter(|l| l.len() >= SHORTEST);
+        for part in lines.chain([value]) {
+            forms.insert(part.to_owned());
+            forms.extend(encoded(part.as_bytes()));
+        }
+        self.known.push(Known {
+            name: name.to_owned(),
+            value: value.to_owned(),
+            forms: forms.into_iter().collect(),
+        });
+    }
+
+    /// The values themselves, for the one place that must say them: what has Actions mask them.
+    pub fn values(&self) -> impl Iterator<Item = &str> {
+        self.known.iter().map(|k| k.value.as_str())
+    }
+
+    /// Where secrets stand in a text, with their names; sorted, none touching another.
+    fn places(&self, text: &str, formats: bool) -> Vec<(usize, usize, &str)> {
+        let mut found: Vec<(usize, usize, &str)> = Vec::new();
+        for known in &self.known {
+            for form in &known.forms {
+                let at = text.match_indices(form.as_str());
+                found.extend(at.map(|(i, _)| (i, i + form.len(), known.name.as_str())));
+            }
+        }
+        if formats {
+            found.extend(formats::find(text));
+        }
+        found.sort_unstable();
+        let mut places: Vec<(usize, usize, &str)> = Vec::new();
+        for (start, end, name) in found {
+            match places.last_mut() {
+                Some(last) if start <= last.1 => last.1 = last.1.max(end),
+                _ => places.push((start, end, name)),
+            }
+        }
+        places
+    }
+
+    /// The text with every secret replaced by [`MASK`].
+    #[must_use]
+    pub fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let places = self.places(text, true);
+        if places.is_empty() {
+            return Cow::Borrowed(text);
+        }
+        let mut out = String::with_capacity(text.len());
+        let mut from = 0;
+        for (start, end, _) in places {
+            out.push_str(&text[from..start]);
+            out.push_str(MASK);
+            from = end;
+        }
+        out.push_str(&text[from..]);
+        Cow::Owned(out)
+    }
+
+    /// [`Secrets::redact`] in place.
+    pub fn clean(&self, text: &mut String) {
+        if let Cow::Owned(clean) = self.redact(text) {
+            *text = clean;
+        }
+    }
+
+    /// A file with every secret taken out. Of one that is no text, only the known values are looked
+    /// for.
+    #[must_use]
+    pub fn redact_bytes(&self, bytes: Vec<u8>) -> Vec<u8> {
+        let bytes = match String::from_utf8(bytes) {
+            Ok(text) => {
+                return match self.redact(&text) {
+                    Cow::Owned(clean) => clean.into_bytes(),
+                    Cow::Borrowed(_) => text.into_bytes(),
+                };
+            }
+            Err(e) => e.into_bytes(),
+        };
+        self.known
+            .iter()
+            .flat_map(|k| &k.forms)
+            .fold(bytes, |bytes, form| without(bytes, form.as_bytes()))
+    }
+
+    /// Every text in a value, and no name of a field.
+    pub fn clean_json(&self, value: &mut Value) {
+        match value {
+            Value::String(text) => self.clean(text),
+            Value::Array(list) => list.iter_mut().for_each(|v| self.clean_json(v)),
+            Value::Object(map) => map.values_mut().for_each(|v| self.clean_json(v)),
+            _ => {}
+        }
+    }
+
+    /// Anything that is kept as JSON, without the secrets in its texts.
+    ///
+    /// # Errors
+    /// When it is not read again as what it was written as, which is a defect.
+    pub fn cleaned<T: Serialize + DeserializeOwned>(&self, value: &T) -> serde_json::Result<T> {
+        let mut json = serde_json::to_value(value)?;
+        self.clean_json(&mut json);
+        serde_json::from_value(json)
+    }
+
+    /// The names of the secrets that stand in a text: of a variable, or of a service.
+    #[must_use]
+    pub fn found(&self, text: &str) -> Vec<String> {
+        names(self.places(text, true))
+    }
+
+    /// The names of the variables whose values stand in a file. What merely looks like a key does
+    /// not count: tests are full of such.
+    #[must_use]
+    pub fn found_values(&self, bytes: &[u8]) -> Vec<String> {
+        if self.known.is_empty() {
+            return Vec::new();
+        }
+        // Values are plain text, so what is lost of a binary file is none of them.
+        names(self.places(&String::from_utf8_lossy(bytes), false))
+    }
+}
+
+fn names(places: Vec<(usize, usize, &str)>) -> Vec<String> {
+    let names: BTreeSet<&str> = places.into_iter().map(|(_, _, name)| name).collect();
+    names.into_iter().map(str::to_owned).collect()
+}
+
+/// What of a value is to be seen in base64, whatever is encoded before and behind it: it begins at
+/// any of three places in a group of four characters, and at both ends characters are left out that
+/// hold bits of a neighbour.
+fn encoded(value: &[u8]) -> Vec<String> {
+    let mut forms = Vec::new();
+    for shift in 0..3 {
+        let mut bytes = vec![0; shift];
+        bytes.extend_from_slice(value);
+        let first = (8 * shift).div_ceil(6);
+        let whole = 8 * bytes.len() / 6;
+        for text in [
+            STANDARD_NO_PAD.encode(&bytes),
+            URL_SAFE_NO_PAD.encode(&bytes),
+        ] {
+            let form = &text[first..whole];
+            if form.len() >= SHORTEST && !forms.iter().any(|f| f == form) {
+                forms.push(form.to_owned());
+            }
+        }
+    }
+    forms
+}
+
+fn without(bytes: Vec<u8>, secret: &[u8]) -> Vec<u8> {
+    let (mut out, mut from) = (Vec::new(), 0);
+    while let Some(at) = bytes[from..]
+        .windows(secret.len())
+        .position(|w| w == secret)
+    {
+        out.extend_from_slice(&bytes[from..from + at]);
+        out.extend_from_slice(MASK.as_bytes());
+        from += at + secret.len();
+    }
+    if from == 0 {
+        return bytes;
+    }
+    out.extend_from_slice(&bytes[from..]);
+    out
+}
+
+#[cfg(test)]
+mod tests;
