@@ -77,7 +77,10 @@ if [ -z "$archive_hash$binary_hash" ]; then
     # From the action's folder: a .cargo/config.toml or toolchain file of the workspace must not count.
     (cd "$home" && cargo install --locked --path "$home" --bin git-pertask --root "$root" \
         --target-dir "$root/target" --force) ||
-        fail "git-pertask $version could not be built; it needs Rust $(of_package rust-version) and a C compiler"
+        {
+            echo '::endgroup::'
+            fail "git-pertask $version could not be built; it needs Rust $(of_package rust-version) or newer and a C compiler"
+        }
     echo '::endgroup::'
     rm -rf "$root/target"
     hash=$(hash_of "$binary")
