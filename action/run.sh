@@ -45,8 +45,8 @@ arguments=(ci "$called")
 case $called in
 decide)
     need token
-    no step run task attempt order result
-    pass plan mode agent
+    no step task attempt order result
+    pass run plan mode agent
     number=0
     while IFS= read -r line || [ -n "$line" ]; do
         number=$((number + 1))
