@@ -8,6 +8,8 @@
 
 #[path = "action/environment.rs"]
 mod environment;
+#[path = "action/release.rs"]
+mod release;
 #[path = "action/runner.rs"]
 mod runner;
 #[path = "action/source.rs"]

@@ -1,5 +1,7 @@
 # What an agent does all day, and every door it may try. `$1` is the folder of the test,
 # `$2` our own process. With `$3`, what would harm the machine is left out.
+# What is tried stands in single quotes, and is expanded where it is tried.
+# shellcheck shell=sh disable=SC2016,SC2034
 root=$1 ours=${2:-$PPID}
 works() {
     if (eval "$2") > "$TMPDIR/said" 2>&1; then echo "works   $1"; else echo "BROKEN  $1: $(cat "$TMPDIR/said")"; fi
