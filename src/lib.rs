@@ -12,6 +12,7 @@
 //! | [`rules`] | P0 rules on syntax trees; pure |
 //! | [`run`] | the run's state and `decide`; pure, no I/O, no clock of its own |
 //! | [`report`] | terminal and Markdown: views of the state; pure |
+//! | [`workflow`] | the workflows for GitHub Actions that `init --github` writes; pure |
 //! | [`git`] | the only module that uses git2 or runs git |
 //! | [`ledger`] | the one ref: versioned state, compare-and-swap, history |
 //! | [`forge`] | where checkpoints happen and tasks are merged |
@@ -42,3 +43,4 @@ pub mod rules;
 pub mod run;
 pub mod secrets;
 pub mod text;
+pub mod workflow;
