@@ -59,15 +59,17 @@ async function main() {
   const answer = await fetch(signedUrl);
   if (!answer.ok) throw new Error(`Failed to download: ${answer.status}`);
   fs.mkdirSync(to, { recursive: true });
+  let count = 0;
   for (const [inner, bytes] of entries(Buffer.from(await answer.arrayBuffer()))) {
     const file = path.resolve(to, inner);
     if (!file.startsWith(to + path.sep)) throw new Error(`Malicious entry: ${inner}`);
     if (inner.endsWith('/')) continue;
     fs.mkdirSync(path.dirname(file), { recursive: true });
     fs.writeFileSync(file, bytes);
+    count += 1;
   }
   fs.appendFileSync(process.env.GITHUB_OUTPUT, `download-path=${to}\n`);
-  console.log(`Artifact ${name} has been downloaded to ${to}`);
+  console.log(`Artifact ${name} has been downloaded: ${count} files`);
 }
 
 main().catch((error) => {

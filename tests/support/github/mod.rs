@@ -26,6 +26,7 @@ mod acts;
 mod bare;
 pub mod client;
 mod diff;
+mod events;
 pub mod faults;
 mod git;
 mod graphql;

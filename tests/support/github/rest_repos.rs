@@ -275,7 +275,7 @@ pub fn run(call: &mut Call) -> Answered {
     let shown = call.state.repo_json(repo, Permission::Read);
     let mut body = json!({
         "id": id, "node_id": format!("WFR_{id}"), "head_branch": repo.default_branch,
-        "head_sha": run.sha, "path": run.path, "run_number": 1, "run_attempt": 1,
+        "head_sha": run.sha, "path": run.path, "run_number": 1, "run_attempt": run.attempt,
         "event": run.event, "status": run.status, "conclusion": run.conclusion,
         "workflow_id": 1, "url": url, "pull_requests": [], "created_at": time(run.at),
         "updated_at": time(run.at), "head_commit": null, "repository": shown,

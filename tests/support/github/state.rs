@@ -348,7 +348,7 @@ pub struct Repo {
     pub delete_branch_on_merge: bool,
     pub actions_may_approve: bool,
     pub dispatches: Vec<Dispatch>,
-    /// Workflow runs that tests made up: number, head sha, path, status, conclusion.
+    /// Runs of workflows, which tests make.
     pub runs: Vec<WorkflowRun>,
     /// Branches as they were when last looked at.
     pub heads: BTreeMap<String, String>,
@@ -372,6 +372,8 @@ impl Repo {
 #[derive(Debug, Clone)]
 pub struct WorkflowRun {
     pub id: Id,
+    /// From 1 on; each "re-run" is one more.
+    pub attempt: u64,
     pub path: String,
     pub sha: String,
     pub event: String,
