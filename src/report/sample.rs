@@ -91,6 +91,8 @@ pub fn state() -> State {
         gate_of: None,
         pull: None,
         merged: None,
+        building: None,
+        builds: 0,
         end: None,
     }
 }

@@ -387,6 +387,7 @@ impl WorkflowRun {
     pub fn under_way(id: Id) -> Self {
         Self {
             id,
+            attempt: 1,
             path: ".github/workflows/pertask.yml".to_owned(),
             sha: "0".repeat(40),
             event: "workflow_dispatch".to_owned(),
