@@ -270,3 +270,309 @@ fn what_a_hostile_job_hands_on_is_refused_named_and_can_be_tried_again() {
     an agent that gives money back: it says that the agent cost less than nothing
     ");
 }
+
+/// Two tasks that need not wait for one another.
+const APART: &str = r#"title = "Two files"
+
+[[task]]
+id = "one"
+title = "First file"
+file = "one.txt"
+purpose = "The first of two"
+
+[[task]]
+id = "two"
+title = "Second file"
+file = "two.txt"
+purpose = "The second of two"
+"#;
+
+/// A run of [`APART`] in per-task mode whose two orders have been handed out.
+fn apart(agent: &str) -> (Jobs, Vec<jobs::Order>) {
+    let jobs = Jobs::of(Hub::with(APART, agent));
+    let (out, orders) = jobs.decide(&["--plan", "wiz", "--mode", "per-task"]);
+    out.code(0);
+    (jobs, orders)
+}
+
+#[test]
+fn independent_tasks_are_handed_out_together_and_neither_holds_the_other_back() {
+    let (jobs, orders) = apart(GOOD);
+    let tasks: Vec<_> = orders.iter().map(|o| o.task.as_str()).collect();
+    assert_eq!(tasks, ["one", "two"]);
+    let (second, first) = (jobs.attempt(&orders[1]), jobs.attempt(&orders[0]));
+    jobs.publish(&orders[1], &second).code(0);
+    assert_eq!(jobs.hub.states(), ["running", "review"]);
+    assert_eq!(jobs.dispatches(), 0, "there is nothing to wake anybody for");
+    // The other is merged while the first is still under way.
+    jobs.hub
+        .github
+        .person("olive")
+        .approve(REPO, 1, "")
+        .unwrap();
+    let under_way = jobs.id.get();
+    jobs.id.set(under_way + 1);
+    let (out, none) = jobs.decide_again(&[]);
+    out.code(0);
+    assert_eq!(none, []);
+    assert_eq!(jobs.hub.states(), ["running", "merged"]);
+    jobs.publish(&orders[0], &first).code(0);
+    assert_eq!(jobs.hub.states(), ["review", "merged"]);
+}
+
+#[test]
+fn a_result_counts_once_and_only_under_the_current_claim() {
+    let (jobs, orders) = apart(GOOD);
+    let result = jobs.attempt(&orders[0]);
+    jobs.publish(&orders[0], &result).code(0);
+    let tip = |jobs: &Jobs| jobs.hub.refs();
+    let before = tip(&jobs);
+    // "Re-run failed jobs": attempt and publish once more, with the same ids.
+    let again = jobs.publish(&orders[0], &result).code(0);
+    insta::assert_snapshot!(again.text(), @r"
+    exit 0
+    --- stdout
+    The order is not current any more: its result was recorded already, or it was taken back; nothing is done
+    --- stderr
+    ");
+    let dir = jobs.machine();
+    let out = jobs.attempt_step(&dir, true, &orders[0], "fetch", &dir.join("result"));
+    insta::assert_snapshot!(out.code(0).text(), @r"
+    exit 0
+    --- stdout
+    The order is not current any more; nothing is done
+    --- stderr
+    ");
+    assert_eq!(tip(&jobs), before);
+
+    // The workflow run is over, and the other order was never published: it is handed out anew.
+    let late = jobs.attempt(&orders[1]);
+    let (_, anew) = jobs.decide(&[]);
+    assert_eq!(anew.len(), 1);
+    assert_eq!((&*anew[0].task, &*anew[0].attempt), ("two", "1"));
+    let before = tip(&jobs);
+    jobs.publish(&orders[1], &late).code(0);
+    assert_eq!(tip(&jobs), before, "a stale result is not published");
+    let result = jobs.attempt(&anew[0]);
+    jobs.publish(&anew[0], &result).code(0);
+    assert_eq!(jobs.hub.states(), ["review", "review"]);
+}
+
+#[test]
+fn a_lost_runner_leaves_nothing_running_and_is_tried_three_times() {
+    let (jobs, mut orders) = apart(GOOD);
+    for time in 1..=3 {
+        let order = orders.remove(0);
+        assert_eq!((&*order.task, &*order.attempt), ("one", "1"), "time {time}");
+        let out = jobs
+            .publish(&order, std::path::Path::new("/nowhere"))
+            .code(0);
+        if time == 3 {
+            insta::assert_snapshot!(out.text(), @r#"
+            exit 0
+            --- stdout
+            {"pull_request":"http://[HOST]/acme/widgets/pull/1","run":"wiz","schema":1,"state":"running"}
+            --- stderr
+            Task 1 of 2, one (First file): taken back, its job ended without handing anything on; it was not the first time, so a person is asked
+            Task 1 of 2, one (First file): its branch is laid out, with its log entry
+            Task 1 of 2, one (First file): pull request #1 is open
+              http://[HOST]/acme/widgets/pull/1
+            "#);
+        }
+        assert_eq!(
+            jobs.dispatches(),
+            0,
+            "who cancels a run does not want the next"
+        );
+        (_, orders) = jobs.decide(&[]);
+    }
+    // The jobs of the other task never came to an end either.
+    assert_eq!(jobs.hub.states(), ["failed", "failed"]);
+    let shown = jobs.hub.github.pulls(REPO).len();
+    assert_eq!(shown, 2, "failed tasks are shown");
+    jobs.hub
+        .github
+        .person("olive")
+        .comment(REPO, 1, "/pertask retry")
+        .unwrap();
+    let (_, orders) = jobs.decide(&[]);
+    assert_eq!((orders.len(), &*orders[0].task), (1, "one"));
+}
+
+#[test]
+fn a_workflow_that_is_run_anew_as_a_whole_takes_its_orders_back() {
+    let (jobs, orders) = apart(GOOD);
+    let dir = jobs.machine();
+    let mut command = jobs.command(&dir, true, &["decide"]);
+    command.env("GITHUB_RUN_ATTEMPT", "2");
+    let out = jobs.hub.sandbox.finish(command).code(0);
+    let said: serde_json::Value = serde_json::from_str(&out.stdout).unwrap();
+    assert_eq!(said["orders"].as_array().unwrap().len(), 2);
+    assert_ne!(said["orders"][0]["order"], orders[0].order);
+    // One that is only run on, in another run of the workflow, leaves them.
+    jobs.id.set(jobs.id.get() + 1);
+    let (_, none) = jobs.decide_again(&[]);
+    assert_eq!(none, []);
+}
+
+#[test]
+fn an_attempt_that_cannot_be_made_says_so_on_the_pull_request() {
+    let (jobs, orders) = apart(GOOD);
+    let dir = jobs.machine();
+    let result = dir.join("result");
+    let step = |name: &str, token: bool| jobs.attempt_step(&dir, token, &orders[0], name, &result);
+    // Without having been fetched there is nothing to carry out.
+    insta::assert_snapshot!(step("agent", false).text(), @r"
+    exit 2
+    --- stdout
+    --- stderr
+    git-pertask: there is no run named wiz
+    ");
+    step("fetch", true).code(0);
+    let mut command = jobs.command(&dir, false, &[]);
+    command.args([
+        "attempt", "--step", "agent", "--run", "wiz", "--task", "one",
+    ]);
+    command.args(["--attempt", "1", "--order", &orders[0].order]);
+    command.env("PATH", "/nowhere");
+    let out = jobs.hub.sandbox.finish(command);
+    assert_ne!(out.code, 0);
+    insta::assert_snapshot!(step("checks", false).code(0).text(), @r"
+    exit 0
+    --- stdout
+    The agent has not answered; there is nothing to check
+    --- stderr
+    ");
+    step("pack", false).code(0);
+    jobs.publish(&orders[0], &result).code(0);
+    assert_eq!(jobs.hub.states(), ["failed", "running"]);
+    let pull = jobs.hub.github.pull(REPO, 1);
+    assert!(pull.draft);
+    insta::assert_snapshot!(jobs.hub.sandbox.tidy(&pull.body.unwrap_or_default()), @r#"
+    <!-- pertask:begin wiz/1-one -->
+    **Task 1 of 2** of Two files, in run `wiz`. **Failed**, and needs a person.
+
+    > [!CAUTION]
+    > **What did not hold:**
+    >
+    > - preparing the workspace: git config core.sparseCheckout false failed: the program `git` was not found; install git and put it on PATH
+
+    The first of two
+
+    ### How to go on
+
+    This is a draft: there is nothing to approve. Write a comment that begins with one of these; `retry` goes on from where it stopped, `retry --fresh` from the run branch:
+
+    ```text
+    /pertask retry
+    /pertask retry --fresh
+    /pertask revise WHAT TO DO
+    /pertask skip WHY
+    /pertask abort
+    /pertask status
+    ```
+
+    Whoever may write to this repository decides. The author of this pull request may not. In a clone, `git pertask show wiz one` shows everything, and the same commands are there.
+
+    ### Where it comes from
+
+    - Agent: mine
+    - Time and cost: [T]
+    - Prompt: sha256 `[SHA256]`
+    - Everything recorded: `git pertask show wiz one`, from `refs/pertask/runs/wiz`
+
+    <details><summary>Log entry</summary>
+
+    #### Task 1: First file (one.txt)
+    - Status: Failed
+    - Started: [TIME]
+    - Completed: [TIME]
+    - Duration: [T]
+    - Lines: none, the file was not written
+    - Build: NONE
+    - Agent: mine (task-1)
+    - Skills invoked: none named
+    - Reason: preparing the workspace: git config core.sparseCheckout false failed: the program `git` was not found; install git and put it on PATH
+
+    ##### Files Created
+    - None
+
+    ##### API Methods Implemented
+    - None
+
+    ##### Review Notes
+    - None
+
+    </details>
+
+    <!-- pertask:tasks -->
+    ### All tasks
+
+    1 running, 1 failed.
+
+    | | Task | State | Pull request |
+    |---|---|---|---|
+    | 1 | First file | failed | this one |
+    | 2 | Second file | running |  |
+
+    ```mermaid
+    graph TD
+      t1["1 one: failed"]:::failed
+      t2["2 two: running"]:::running
+      classDef running fill:#54aeff,color:#24292f
+      classDef failed fill:#cf222e,color:#ffffff
+    ```
+    <!-- pertask:tasks-end -->
+    <!-- pertask:end -->
+    "#);
+}
+
+#[test]
+fn work_that_is_cut_off_is_handed_on_and_kept() {
+    let agent =
+        "cat > /dev/null\necho half > one.txt\ntouch \"$PERTASK_OUTPUT_DIR/begun\"\nexec sleep 600";
+    let (jobs, orders) = apart(agent);
+    let dir = jobs.machine();
+    let result = dir.join("result");
+    let step = |name: &str, token: bool| jobs.attempt_step(&dir, token, &orders[0], name, &result);
+    step("fetch", true).code(0);
+    let mut command = jobs.command(&dir, false, &[]);
+    command.args([
+        "attempt", "--step", "agent", "--run", "wiz", "--task", "one",
+    ]);
+    command.args(["--attempt", "1", "--order", &orders[0].order]);
+    let running = jobs.hub.sandbox.begin(command);
+    let home = jobs.beside(&dir, "home");
+    support::wait_for_any(&home, "begun");
+    // The runner gives up: first politely, then not.
+    running.signal(rustix::process::Signal::KILL);
+    running.wait();
+    step("pack", false).code(0);
+    jobs.publish(&orders[0], &result).code(0);
+    let state = jobs.hub.status();
+    assert_eq!(state["tasks"][0]["state"], "pending");
+    assert_eq!(state["tasks"][0]["attempts"], 1);
+    let kept = "pertask/wiz/kept/1-one-1";
+    assert_eq!(
+        jobs.hub.github.file(REPO, kept, "one.txt").unwrap(),
+        "half\n"
+    );
+}
+
+#[test]
+fn a_base_that_does_not_build_is_built_again_only_when_somebody_asks() {
+    let plan = TWO.replace(r#"["test", "-d", ".pertask"]"#, r#"["false"]"#);
+    let jobs = Jobs::of(Hub::with(&plan, GOOD));
+    jobs.settle(&["--plan", "wiz"]);
+    assert_eq!(jobs.hub.status()["state"], "failed");
+    let (out, none) = jobs.decide(&[]);
+    assert_eq!((out.code, none.len()), (0, 0), "{}", out.text());
+    let (_, orders) = jobs.decide(&["--again"]);
+    assert_eq!(orders.len(), 1);
+    assert_eq!(orders[0].task, "(base)");
+    // The build's machine is lost, too.
+    jobs.publish(&orders[0], std::path::Path::new("/nowhere"))
+        .code(0);
+    let (_, orders) = jobs.decide(&["--again"]);
+    assert_eq!((&*orders[0].task, &*orders[0].attempt), ("(base)", "3"));
+}

@@ -112,6 +112,7 @@ impl Driver<'_> {
             design: Design::default(),
             sparse: self.plan.sparse.clone(),
             sandbox: self.config.sandbox,
+            claim: None,
         };
         let dir = publish::build_dir(key, order.attempt);
         let (claim, order) = self.claim_for_job(&state, order)?;
@@ -128,8 +129,10 @@ impl Driver<'_> {
             order.sandbox = Sandbox::Require;
         }
         let now = Timestamp::now();
+        let id = claim_id(state, &order.item, now);
+        order.claim = Some(id.clone());
         let claim = Claim {
-            id: claim_id(state, &order.item, now),
+            id,
             attempt: order.attempt,
             kind: order.kind,
             holder: Holder {

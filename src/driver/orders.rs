@@ -142,6 +142,7 @@ impl Orders<'_> {
             },
             sparse: self.plan.sparse.clone(),
             sandbox: self.config.sandbox,
+            claim: None,
         })
     }
 

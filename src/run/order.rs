@@ -61,6 +61,9 @@ pub struct Order {
     pub sparse: Vec<String>,
     /// Whether agent and checks are confined.
     pub sandbox: Sandbox,
+    /// Id of the claim it was handed out under, so that no two that were handed out are the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim: Option<String>,
 }
 
 /// The agent an order asks for.

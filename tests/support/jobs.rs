@@ -46,13 +46,19 @@ impl Jobs {
         self.hub.clone()
     }
 
-    fn beside(&self, dir: &Path, what: &str) -> PathBuf {
+    /// A place beside a machine's clone: `home`, `result` or `user`.
+    pub fn beside(&self, dir: &Path, what: &str) -> PathBuf {
         let name = dir.file_name().unwrap().to_str().unwrap();
         self.hub.sandbox.root().join(format!("{name}.{what}"))
     }
 
     /// A step on a machine, with a token or without.
     pub fn step(&self, dir: &Path, token: bool, args: &[&str]) -> Output {
+        self.hub.sandbox.finish(self.command(dir, token, args))
+    }
+
+    /// The same, not started.
+    pub fn command(&self, dir: &Path, token: bool, args: &[&str]) -> std::process::Command {
         let mut command = self.hub.sandbox.program(dir);
         if !token {
             command.env_remove("GITHUB_TOKEN");
@@ -69,7 +75,7 @@ impl Jobs {
             .env("GITHUB_REPOSITORY", REPO)
             .arg("ci")
             .args(args);
-        self.hub.sandbox.finish(command)
+        command
     }
 
     /// A new run of the workflow, known to GitHub.

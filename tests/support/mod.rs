@@ -484,6 +484,30 @@ pub fn wait_for(path: &Path) {
     }
 }
 
+/// Waits until a file of this name is somewhere below a folder.
+#[track_caller]
+pub fn wait_for_any(dir: &Path, name: &str) {
+    let until = Instant::now() + LIMIT;
+    let there = |dir: &Path| {
+        let mut left = vec![dir.to_owned()];
+        while let Some(dir) = left.pop() {
+            for entry in fs::read_dir(&dir).into_iter().flatten().flatten() {
+                if entry.file_name() == name {
+                    return true;
+                }
+                if entry.file_type().is_ok_and(|t| t.is_dir()) {
+                    left.push(entry.path());
+                }
+            }
+        }
+        false
+    };
+    while !there(dir) {
+        assert!(Instant::now() < until, "{name} never came");
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+}
+
 /// Writes a file with its folders.
 pub fn write(path: &Path, text: impl AsRef<[u8]>) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
