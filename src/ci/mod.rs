@@ -4,8 +4,17 @@
 //! |---|---|
 //! | [`artifact`] | a result as it passes from one job to another |
 //! | [`event`] | what an event asks for; pure |
+//! | [`console`] | what a job prints while attempts run |
+//! | [`outputs`] | what a step hands on to the next, and its part of the job summary |
+//! | [`random`] | words that nobody can guess |
+//! | [`secrets`] | tokens and keys, taken out of what leaves this machine |
 
 pub mod artifact;
+pub mod console;
 pub mod event;
+pub mod outputs;
+pub mod random;
+
+pub use crate::secrets;
 
 pub use event::{Actor, Asks, read};
