@@ -25,7 +25,7 @@ pub(super) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Write .pertask/config.toml; never overwrites
+    /// Write .pertask/config.toml, and workflows for GitHub Actions; never overwrites
     Init(InitArgs),
     /// Show a plan: tasks in order, the mode and why, every problem; changes nothing
     Plan(PlanArgs),
@@ -182,7 +182,14 @@ pub(super) struct CiPublishArgs {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct InitArgs {}
+pub(super) struct InitArgs {
+    /// Settings for reviews on GitHub, and the workflows that carry runs on there
+    #[arg(long)]
+    pub(super) github: bool,
+    /// The action that the workflows use, pinned to a commit; the one of this release when left out
+    #[arg(long, value_name = "OWNER/REPO@REF", requires = "github")]
+    pub(super) action: Option<String>,
+}
 
 #[derive(Debug, Args)]
 pub(super) struct PlanArgs {

@@ -17,6 +17,7 @@ use crate::forge::github::{
 use crate::git::Repo;
 use crate::plan::Documents as _;
 use crate::report::clean;
+use crate::workflow;
 
 const SECTION: &str = "github";
 
@@ -268,7 +269,7 @@ fn actions(client: &mut Client, out: &mut Vec<Finding>) {
 }
 
 /// The workflows of the commit at hand that run because of us.
-fn workflows_of(repo: &Repo, base: &str, out: &mut Vec<Finding>) {
+pub(super) fn workflows_of(repo: &Repo, base: &str, out: &mut Vec<Finding>) {
     let Some(commit) = head(repo) else { return };
     let docs = crate::git::AtCommit::new(repo, &commit);
     let folder = ".github/workflows";
@@ -279,6 +280,9 @@ fn workflows_of(repo: &Repo, base: &str, out: &mut Vec<Finding>) {
     };
     for name in names.iter().filter(is_yaml) {
         let path = format!("{folder}/{name}");
+        if [workflow::MAIN, workflow::ORDER].contains(&&*path) {
+            continue;
+        }
         let text = match docs.read(&path) {
             Ok(Some(text)) => text,
             Ok(None) => continue,

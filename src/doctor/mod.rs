@@ -89,6 +89,14 @@ pub fn examine(dir: &Path, forge: Option<ForgeKind>) -> Report {
     report
 }
 
+/// The repository's own workflows that run because of us, those of [`crate::workflow`] apart.
+#[must_use]
+pub fn workflows(repo: &Repo) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    github::workflows_of(repo, "main", &mut findings);
+    findings
+}
+
 /// The commit that settings and workflows are read from.
 fn head(repo: &Repo) -> Option<String> {
     repo.head().ok().map(|head| head.commit)

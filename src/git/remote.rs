@@ -74,6 +74,35 @@ impl Repo {
         }))
     }
 
+    /// The commit that a tag or a branch of another repository names, by its address.
+    ///
+    /// # Errors
+    /// [`GitError::Remote`].
+    pub fn commit_elsewhere(&self, address: &str, name: &str) -> Result<Option<String>> {
+        let elsewhere = Remote {
+            name: address.to_owned(),
+            access: Vec::new(),
+        };
+        // A tag with a message is an object of its own, and what it is about comes with `^{}`.
+        let tag = format!("refs/tags/{name}");
+        let names = [format!("{tag}^{{}}"), tag, format!("refs/heads/{name}")];
+        let out = self
+            .at_remote(&elsewhere)
+            .args(["ls-remote", "--quiet", "--", address])
+            .args(&names)
+            .within(longest())
+            .output()
+            .map_err(|e| of_remote(&elsewhere, e))?;
+        let text = String::from_utf8_lossy(&out);
+        let at = |name: &String| {
+            let mut lines = text.lines().filter_map(|line| line.split_once('\t'));
+            lines
+                .find(|(_, found)| found == name)
+                .map(|(id, _)| id.to_owned())
+        };
+        Ok(names.iter().find_map(at))
+    }
+
     /// Fetches these refspecs and nothing else. Local refs below their right sides that the remote
     /// does not have any more are removed.
     ///
