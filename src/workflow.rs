@@ -49,7 +49,7 @@ pub fn keys(agent: &AgentConfig) -> Vec<String> {
         Adapter::Command => (None, &[][..]),
     };
     let named = |name: &&str| agent.env.iter().any(|variable| variable == *name);
-    let usual = usual.filter(|name| !named(name) && !others.iter().any(|other| named(other)));
+    let usual = usual.filter(|name| !named(name) && !others.iter().any(named));
     let own = agent.env.iter().filter(|name| is_secret_name(name));
     usual
         .map(str::to_owned)
