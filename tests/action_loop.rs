@@ -8,7 +8,8 @@ mod github;
 mod hub;
 mod support;
 
-use act::Act;
+use act::leaks::Search;
+use act::{Act, Run};
 use hub::{Hub, REPO};
 use serde_json::json;
 use support::{GOOD, TWO};
@@ -35,7 +36,7 @@ fn jobs_get_the_tokens_and_secrets_that_github_would_give_them() {
 
     let runs = act.settle(act.dispatch("olive", &json!({"plan": "wiz"})));
     let [run] = &runs[..] else {
-        panic!("{}", runs.iter().map(act::Run::text).collect::<String>());
+        panic!("{}", runs.iter().map(Run::text).collect::<String>());
     };
     insta::assert_snapshot!(run.line(), @"workflow_dispatch: decide=success order-1/attempt=success order-1/publish=success order-2/attempt=failure order-2/publish=success");
     let text = |job: &str| hub.sandbox.tidy(&run.job(job).text);
@@ -60,7 +61,7 @@ fn jobs_get_the_tokens_and_secrets_that_github_would_give_them() {
     [OID] Add workflows
     key of 12 letters
     remote: Permission to acme/widgets.git denied to github-actions[bot].
-    fatal: unable to access 'http://127.0.0.1:/acme/widgets/': The requested URL returned error: 403
+    fatal: unable to access 'http://[HOST]/acme/widgets/': The requested URL returned error: 403
     Artifact result-11 has been uploaded: 1 files, 132 bytes
     ");
     insta::assert_snapshot!(text("order-1/publish"), @r"
@@ -93,7 +94,7 @@ fn jobs_get_the_tokens_and_secrets_that_github_would_give_them() {
     let event = act.review(number, review, "submitted");
     assert_eq!(event.payload["review"]["state"], "approved");
     let runs = act.settle(event);
-    let lines: Vec<String> = runs.iter().map(act::Run::line).collect();
+    let lines: Vec<String> = runs.iter().map(Run::line).collect();
     insta::assert_snapshot!(lines.join("\n"), @r"
     pull_request_review: wake=success
     workflow_dispatch: decide=success
@@ -102,4 +103,272 @@ fn jobs_get_the_tokens_and_secrets_that_github_would_give_them() {
     no terminal
     403
     ");
+}
+
+/// The repository with the workflows that `init --github` writes, whose agent has a key; its Actions.
+fn actions(hub: &Hub) -> Act<'_> {
+    let config = hub.sandbox.read(".pertask/config.toml") + "env = [\"AGENT_KEY\"]\n";
+    let agent = git_pertask::plan::AgentConfig {
+        adapter: git_pertask::plan::Adapter::Command,
+        command: Vec::new(),
+        env: vec!["AGENT_KEY".to_owned()],
+        timeout_s: 60,
+        max_cost_usd: None,
+        model: None,
+    };
+    let action = format!("{}@v{}", act::product::ACTION, env!("CARGO_PKG_VERSION"));
+    let files = git_pertask::workflow::render(&action, "mine", &agent);
+    let mut files: Vec<_> = files
+        .iter()
+        .map(|(path, text)| (*path, text.as_str()))
+        .collect();
+    files.push((".pertask/config.toml", &config));
+    let olive = hub.github.person("olive");
+    olive.push(REPO, "main", &files, "Add workflows").unwrap();
+    let mut act = Act::new(hub);
+    act::product::install(&mut act);
+    act.set("PERTASK_TEST_POLL_MS", "50");
+    act.set("PERTASK_TEST_PAUSE_DIVISOR", "100");
+    act
+}
+
+#[test]
+fn a_secret_is_found_in_commits_bundles_and_artifacts() {
+    let hub = Hub::with(TWO, GOOD);
+    let secret = "ghs_this-is-a-secret".to_owned();
+    let folder = hub.sandbox.root().join("left");
+    let artifact = folder.join("artifact");
+    std::fs::create_dir_all(&artifact).unwrap();
+    hub.sandbox.git(["switch", "--quiet", "-c", "leak"]);
+    hub.sandbox.write("one.txt", &secret);
+    hub.sandbox.commit("Leak");
+    let bundle = hub.sandbox.root().join("result.bundle");
+    let path = bundle.to_str().unwrap();
+    hub.sandbox
+        .git(["bundle", "create", "--quiet", path, "main..leak"]);
+    let bundle = std::fs::read(bundle).unwrap();
+    let zip = [b"PK\x03\x04", &bundle[..], b"PK\x01\x02"].concat();
+    std::fs::write(artifact.join("result.zip"), zip).unwrap();
+    let login = base64::Engine::encode(
+        &base64::engine::general_purpose::STANDARD,
+        format!("x-access-token:{secret}"),
+    );
+    std::fs::write(
+        folder.join("config"),
+        format!("AUTHORIZATION: basic {login}\n"),
+    )
+    .unwrap();
+    std::fs::write(folder.join("clean"), "ghs_another-secret").unwrap();
+    hub.sandbox.git([
+        "clone",
+        "--quiet",
+        "--bare",
+        ".",
+        folder.join("copy").to_str().unwrap(),
+    ]);
+
+    let mut search = Search::new(&[secret], &hub.github.repo(REPO).bare.path);
+    search.folder(&folder, &[]);
+    let mut found = search.found();
+    found.sort();
+    insta::assert_snapshot!(hub.sandbox.tidy(&found.join("\n")), @r"
+    [ROOT]/left/config
+    bundle in [ROOT]/left/artifact/result.zip
+    objects of [ROOT]/left/copy
+    ");
+}
+
+/// Two tasks; whatever is built sees neither the agent's key nor a token.
+const PLAN: &str = r#"title = "Two files"
+build = [["sh", "-c", "! env | grep -e AGENT_KEY -e TOKEN -e ghs_"]]
+
+[[task]]
+id = "one"
+title = "First file"
+file = "one.txt"
+purpose = "The first of two"
+risk = "high"
+
+[[task]]
+id = "two"
+title = "Second file"
+file = "two.txt"
+purpose = "The second of two"
+depends_on = ["one"]
+"#;
+
+/// An agent that looks at its environment and that of every process above it. What it saw is in its
+/// file, with letters shifted, so that it is not mistaken for something that leaked.
+const CURIOUS: &str = r#"
+cat > /dev/null
+{
+    echo "attempt $PERTASK_ATTEMPT"
+    pid=$$
+    while [ "$pid" -gt 1 ]; do
+        echo "process $pid"
+        tr '\0' '\n' < "/proc/$pid/environ" 2>/dev/null
+        pid=$(sed -n 's/^PPid:[[:space:]]*//p' "/proc/$pid/status")
+    done
+    env
+} | tr 'A-Za-z' 'N-ZA-Mn-za-m' > "$PERTASK_TASK.txt"
+echo "::set-output name=orders::[]"
+echo "::error::not an error of the job"
+printf '{"status":"complete","summary":"wrote %s"}' "$PERTASK_TASK" > "$PERTASK_HANDOFF_FILE"
+"#;
+
+const KEY: &str = "sk-the-agents-own-key";
+
+fn unshifted(text: &str) -> String {
+    let shift = |c: char| match c {
+        'A'..='M' | 'a'..='m' => char::from(c as u8 + 13),
+        'N'..='Z' | 'n'..='z' => char::from(c as u8 - 13),
+        c => c,
+    };
+    text.chars().map(shift).collect()
+}
+
+fn lines(runs: &[Run]) -> String {
+    let lines: Vec<String> = runs.iter().map(Run::line).collect();
+    lines.join("\n")
+}
+
+fn pulls(hub: &Hub) -> String {
+    let pulls = hub.github.pulls(REPO).into_iter().map(|pull| {
+        let state = match (&pull.merged, pull.open()) {
+            (Some(merged), _) => format!("merged by {}", hub.github.login(merged.by)),
+            (None, open) => if open { "open" } else { "closed" }.to_owned(),
+        };
+        format!(
+            "#{} {} -> {} by {}, {state}",
+            pull.number,
+            pull.head_ref,
+            pull.base_ref,
+            hub.github.login(pull.author)
+        )
+    });
+    pulls.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn reviews_move_a_run_from_its_start_to_its_end_and_nothing_leaks() {
+    let hub = Hub::with(PLAN, CURIOUS);
+    let mut act = actions(&hub);
+    act.environment_secret("pertask", "AGENT_KEY", KEY);
+    let kept = act.keep();
+    let person = |login| hub.github.person(login);
+
+    // Started by the form.
+    let runs = act.settle(act.dispatch("olive", &json!({"plan": "wiz"})));
+    insta::assert_snapshot!(lines(&runs), @r"
+    workflow_dispatch: decide=success wiz (base)/attempt=success wiz (base)/publish=success
+    workflow_dispatch: decide=success wiz one/attempt=success wiz one/publish=success
+    ");
+    insta::assert_snapshot!(pulls(&hub), @"#1 pertask/wiz/1-one -> pertask/wiz/main by github-actions[bot], open");
+    let mut all = runs;
+
+    // Who may not write does not approve.
+    let review = person("rose").approve(REPO, 1, "Fine").unwrap();
+    let runs = act.settle(act.review(1, review, "submitted"));
+    insta::assert_snapshot!(lines(&runs), @r"
+    pull_request_review: wake=success
+    workflow_dispatch: decide=success
+    ");
+    all.extend(runs);
+
+    // Changes are requested, and made.
+    let before = hub.github.pull(REPO, 1).head_sha;
+    let review = person("olive")
+        .request_changes(REPO, 1, "Say more", &[])
+        .unwrap();
+    let runs = act.settle(act.review(1, review, "submitted"));
+    insta::assert_snapshot!(lines(&runs), @r"
+    pull_request_review: wake=success
+    workflow_dispatch: decide=success wiz one/attempt=success wiz one/publish=success
+    ");
+    all.extend(runs);
+    let head = hub.github.pull(REPO, 1).head_sha;
+    assert_ne!(head, before);
+    let saw = unshifted(&hub.github.file(REPO, &head, "one.txt").unwrap());
+    assert!(saw.starts_with("attempt 2\n"), "{saw}");
+
+    // An approval merges, and the next task begins.
+    let review = person("olive").approve(REPO, 1, "").unwrap();
+    let runs = act.settle(act.review(1, review, "submitted"));
+    insta::assert_snapshot!(lines(&runs), @r"
+    pull_request_review: wake=success
+    workflow_dispatch: decide=success wiz two/attempt=success wiz two/publish=success
+    ");
+    insta::assert_snapshot!(pulls(&hub), @r"
+    #1 pertask/wiz/1-one -> pertask/wiz/main by github-actions[bot], merged by github-actions[bot]
+    #2 pertask/wiz/2-two -> pertask/wiz/main by github-actions[bot], open
+    ");
+    all.extend(runs);
+
+    // So does a comment.
+    let head = hub.github.pull(REPO, 2).head_sha;
+    let comment = person("mallory")
+        .comment(REPO, 2, &format!("/pertask approve {head}"))
+        .unwrap();
+    let runs = act.settle(act.comment(2, comment, "created"));
+    insta::assert_snapshot!(lines(&runs), @"issue_comment: decide=success wiz (gate)/attempt=success wiz (gate)/publish=success");
+    insta::assert_snapshot!(pulls(&hub), @r"
+    #1 pertask/wiz/1-one -> pertask/wiz/main by github-actions[bot], merged by github-actions[bot]
+    #2 pertask/wiz/2-two -> pertask/wiz/main by github-actions[bot], merged by github-actions[bot]
+    #3 pertask/wiz/main -> main by github-actions[bot], open
+    ");
+    all.extend(runs);
+
+    // The last pull request is merged by hand.
+    person("olive").merge(REPO, 3, "merge").unwrap();
+    let runs = act.settle(act.pull(3, "closed", "olive"));
+    insta::assert_snapshot!(lines(&runs), @r"
+    pull_request: wake=success
+    workflow_dispatch: decide=success
+    ");
+    insta::assert_snapshot!(pulls(&hub), @r"
+    #1 pertask/wiz/1-one -> pertask/wiz/main by github-actions[bot], merged by github-actions[bot]
+    #2 pertask/wiz/2-two -> pertask/wiz/main by github-actions[bot], merged by github-actions[bot]
+    #3 pertask/wiz/main -> main by github-actions[bot], merged by olive
+    ");
+    all.extend(runs);
+    assert_eq!(hub.states(), ["merged", "merged"]);
+    let files = hub.github.git(REPO, ["ls-tree", "--name-only", "main"]);
+    insta::assert_snapshot!(files, @r"
+    .github
+    .pertask
+    README.md
+    one.txt
+    two.txt
+    ");
+    for run in &all {
+        assert!(run.success, "{}\n{}", run.text(), run.log);
+    }
+
+    // The agent had its key, and nothing else that opens anything.
+    for task in ["one", "two"] {
+        let saw = unshifted(
+            &hub.github
+                .file(REPO, "main", &format!("{task}.txt"))
+                .unwrap(),
+        );
+        assert!(saw.contains(&format!("AGENT_KEY={KEY}")), "{saw}");
+        for token in act.tokens() {
+            assert!(!saw.contains(&token), "{saw}");
+        }
+        assert!(!saw.contains("TOKEN="), "{saw}");
+    }
+    let mut secrets = act.tokens();
+    secrets.push(KEY.to_owned());
+    let bare = hub.github.repo(REPO).bare.path.clone();
+    let mut search = Search::new(&secrets, &bare);
+    // `tree` has workflow files with the tokens in them, `secrets` is what act is given: no job
+    // sees either.
+    search.folder(act.root(), &["tree", "secrets", "tool_cache"]);
+    search.folder(&bare, &[]);
+    search.bytes("GitHub", format!("{:?}", hub.github.repo(REPO)).as_bytes());
+    let (files, repositories) = search.seen;
+    assert!(files > 1000 && repositories > 30, "{:?}", search.seen);
+    let found = search.found();
+    assert!(found.is_empty(), "{found:#?}");
+    assert!(std::fs::read_dir(kept).unwrap().count() > 10);
 }

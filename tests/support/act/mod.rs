@@ -14,7 +14,9 @@
     reason = "each test program uses its own part; a helper that fails is a failed test"
 )]
 
+pub mod leaks;
 pub mod log;
+pub mod product;
 pub mod tailor;
 
 use std::cell::{Cell, RefCell};
@@ -358,7 +360,10 @@ impl<'a> Act<'a> {
             ("GITHUB_RUN_ID", id.to_string()),
             ("GITHUB_RUN_ATTEMPT", attempt.to_string()),
             ("SHA_REF", sha.to_owned()),
-            ("RUNNER_ENVIRONMENT", "github-hosted".to_owned()),
+            (
+                "GITHUB_WORKFLOW_REF",
+                format!("{REPO}/.github/workflows/pertask.yml@{}", event.reference),
+            ),
         ];
         let mut command = Command::new("act");
         command
@@ -491,6 +496,7 @@ impl<'a> Act<'a> {
                     }
                 }
             }
+            workflow.mind_empty_matrices();
             if let Some(keep) = &self.keep {
                 workflow.add_step(&format!(
                     "- name: Keep what is there\n  if: always()\n  shell: bash\n  env:\n    \

@@ -124,7 +124,23 @@ impl Workflow {
         }
     }
 
-    /// Adds steps to the end of each job that has steps.
+    /// act works out the matrix of a job that is skipped, too, where what it needs was skipped and has
+    /// no outputs.
+    pub fn mind_empty_matrices(&mut self) {
+        for line in &mut self.lines {
+            let Some((before, rest)) = line.split_once("include: ${{ fromJSON(needs.") else {
+                continue;
+            };
+            let (job, _) = rest.split_once('.').unwrap();
+            let (output, _) = rest.split_once(')').unwrap();
+            *line = format!(
+                "{before}include: ${{{{ fromJSON(needs.{job}.result != 'skipped' && needs.{output} \
+                 || '[]') }}}}"
+            );
+        }
+    }
+
+    /// Adds a step to the end of each job that has steps.
     pub fn add_step(&mut self, step: &str) {
         for job in self.jobs.iter().rev() {
             if job.calls.is_some() {
