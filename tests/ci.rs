@@ -332,16 +332,16 @@ fn a_result_counts_once_and_only_under_the_current_claim() {
     insta::assert_snapshot!(again.text(), @r"
     exit 0
     --- stdout
-    The order is not current any more: its result was recorded already, or it was taken back; nothing is done
     --- stderr
+    The order is not current any more: its result was recorded already, or it was taken back; nothing is done
     ");
     let dir = jobs.machine();
     let out = jobs.attempt_step(&dir, true, &orders[0], "fetch", &dir.join("result"));
     insta::assert_snapshot!(out.code(0).text(), @r"
     exit 0
     --- stdout
-    The order is not current any more; nothing is done
     --- stderr
+    The order is not current any more; nothing is done
     ");
     assert_eq!(tip(&jobs), before);
 
@@ -440,8 +440,8 @@ fn an_attempt_that_cannot_be_made_says_so_on_the_pull_request() {
     insta::assert_snapshot!(step("checks", false).code(0).text(), @r"
     exit 0
     --- stdout
-    The agent has not answered; there is nothing to check
     --- stderr
+    The agent has not answered; there is nothing to check
     ");
     step("pack", false).code(0);
     jobs.publish(&orders[0], &result).code(0);

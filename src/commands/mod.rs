@@ -156,6 +156,14 @@ fn say_error(error: &anyhow::Error) {
         let _ = writeln!(err, "{}", text.trim_end());
         return;
     }
+    let _ = writeln!(err, "git-pertask: {}", words_of(error));
+}
+
+/// An error with its causes, each said once.
+fn words_of(error: &anyhow::Error) -> String {
+    if let Some(diagnostics) = error.downcast_ref::<Diagnostics>() {
+        return diagnostics.render(false).trim_end().to_owned();
+    }
     let mut text = String::new();
     for cause in error.chain() {
         let cause = cause.to_string();
@@ -167,7 +175,7 @@ fn say_error(error: &anyhow::Error) {
         }
         text.push_str(&cause);
     }
-    let _ = writeln!(err, "git-pertask: {text}");
+    text
 }
 
 fn of_git(error: &GitError) -> Exit {

@@ -13,8 +13,8 @@ use anyhow::Context as _;
 use jiff::Timestamp;
 
 use super::super::cli::{AttemptStep, CiAttemptArgs, CiOrderArgs};
-use super::super::terminal::Terminal;
-use super::super::{Exit, context, print, usage};
+use super::super::{Exit, context, usage};
+use super::teller::Teller;
 use super::{claimed, interruptible, order_in};
 use crate::attempt::folder::{self, Folder};
 use crate::attempt::sandbox::{Confinement, Subject};
@@ -32,31 +32,35 @@ use crate::run::order::AttemptResult;
 const FAILED: &str = "failed.json";
 
 /// `git pertask ci attempt`.
-pub(super) fn run(args: &CiAttemptArgs) -> anyhow::Result<Exit> {
+pub(super) fn run(args: &CiAttemptArgs, teller: &mut Teller) -> anyhow::Result<Exit> {
     let repo = context::repository()?;
     if matches!(args.step, AttemptStep::Fetch | AttemptStep::All) {
         fetch(&repo, &args.order).map_err(|e| context::explained(&repo, e))?;
     }
     let Some(work) = Work::find(&repo, &args.order)? else {
-        print("The order is not current any more; nothing is done\n")?;
+        teller.said("The order is not current any more; nothing is done");
         return Ok(Exit::Done);
     };
+    if let Some(agent) = &work.begun.order.agent {
+        // Only now the names of its keys are known.
+        *teller = Teller::new(&agent.config.env)?;
+    }
     match args.step {
         AttemptStep::Fetch => {
             work.prepare()?;
             Ok(Exit::Done)
         }
-        AttemptStep::Agent => work.noting(Work::ask),
+        AttemptStep::Agent => work.noting(Work::ask, teller),
         AttemptStep::Checks if work.is_unanswered() => {
-            print("The agent has not answered; there is nothing to check\n")?;
+            teller.said("The agent has not answered; there is nothing to check");
             Ok(Exit::Done)
         }
-        AttemptStep::Checks => work.noting(Work::check),
-        AttemptStep::Pack => work.pack(&args.result),
+        AttemptStep::Checks => work.noting(Work::check, teller),
+        AttemptStep::Pack => work.pack(&args.result, teller),
         AttemptStep::All => {
             work.prepare()?;
-            let done = work.noting(Work::check);
-            work.pack(&args.result)?;
+            let done = work.noting(Work::check, teller);
+            work.pack(&args.result, teller)?;
             done
         }
     }
@@ -130,7 +134,11 @@ impl<'r> Work<'r> {
     }
 
     /// Does a part; what goes wrong is noted, for the result to say.
-    fn noting(&self, part: fn(&Self) -> anyhow::Result<Exit>) -> anyhow::Result<Exit> {
+    fn noting(
+        &self,
+        part: fn(&Self, &mut Teller) -> anyhow::Result<Exit>,
+        teller: &mut Teller,
+    ) -> anyhow::Result<Exit> {
         let noted: Option<Begun> = self.folder.read(folder::ORDER)?;
         if noted.as_ref() != Some(&self.begun) {
             return Err(usage!(
@@ -138,7 +146,7 @@ impl<'r> Work<'r> {
             )
             .into());
         }
-        let done = part(self);
+        let done = part(self, teller);
         if let Err(e) = &done {
             self.folder.write(FAILED, &format!("{e:#}"))?;
         }
@@ -148,6 +156,7 @@ impl<'r> Work<'r> {
     fn with_place<T>(
         &self,
         with_agent: bool,
+        teller: &mut Teller,
         part: impl AsyncFnOnce(
             &Place<'_>,
             &crate::attempt::process::Cancel,
@@ -173,20 +182,20 @@ impl<'r> Work<'r> {
         };
         let cancel = interruptible()?;
         let item = self.begun.order.item.clone();
-        let mut audience = Terminal::new();
-        audience.begins(&item, &item);
-        let mut tell = |event| audience.event(&item, &event);
+        let name = format!("{item}, attempt {}", self.begun.order.attempt);
+        teller.begins(&item, &name);
+        let mut tell = |event| teller.event(&item, &event);
         let done = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .context("starting the runtime")?
             .block_on(part(&place, &cancel, &mut tell));
-        audience.ends(&item);
+        teller.ends(&item);
         done
     }
 
-    fn ask(&self) -> anyhow::Result<Exit> {
-        self.with_place(true, async |place, cancel, tell| {
+    fn ask(&self, teller: &mut Teller) -> anyhow::Result<Exit> {
+        self.with_place(true, teller, async |place, cancel, tell| {
             attempt::answer(place, &self.begun.order, cancel, &Timestamp::now, tell).await?;
             Ok(if cancel.is_cancelled() {
                 Exit::Interrupted
@@ -196,8 +205,8 @@ impl<'r> Work<'r> {
         })
     }
 
-    fn check(&self) -> anyhow::Result<Exit> {
-        self.with_place(true, async |place, cancel, tell| {
+    fn check(&self, teller: &mut Teller) -> anyhow::Result<Exit> {
+        self.with_place(self.is_unanswered(), teller, async |place, cancel, tell| {
             attempt::run(place, &self.begun.order, cancel, &Timestamp::now, tell).await?;
             Ok(if cancel.is_cancelled() {
                 Exit::Interrupted
@@ -208,7 +217,7 @@ impl<'r> Work<'r> {
     }
 
     /// Hands on what there is.
-    fn pack(&self, dir: &Path) -> anyhow::Result<Exit> {
+    fn pack(&self, dir: &Path, teller: &mut Teller) -> anyhow::Result<Exit> {
         let (order, claim) = (&self.begun.order, &self.begun.claim);
         let now = Timestamp::now();
         let done: Option<AttemptResult> = self.folder.read(folder::RESULT)?;
@@ -222,10 +231,11 @@ impl<'r> Work<'r> {
             }
         };
         let Some(result) = result else {
-            print("The order was not begun; there is nothing to hand on\n")?;
+            teller.said("The order was not begun; there is nothing to hand on");
             return Ok(Exit::Done);
         };
         artifact::pack(self.repo, dir, order, &result, &self.folder)?;
+        teller.result(&result)?;
         Ok(Exit::Done)
     }
 }

@@ -4,14 +4,14 @@
 use serde::Serialize;
 
 use super::super::cli::{CiDecideArgs, ModeChoice, Settings};
-use super::super::terminal::Terminal;
-use super::super::{Exit, context, print, say_error, start, usage};
+use super::super::{Exit, context, print, start, usage};
+use super::teller::{self, Teller};
 use super::{Site, interruptible, open_runs, pull_request, standing, workflow};
 use crate::attempt::process::Cancel;
 use crate::ci::{self, Asks};
 use crate::driver::home::RunLock;
 use crate::driver::trust;
-use crate::driver::{Driver, Handed, Hands, Options};
+use crate::driver::{Audience as _, Driver, Handed, Hands, Options, Rest};
 use crate::forge;
 use crate::git::Repo;
 use crate::ledger::Ledger;
@@ -37,23 +37,49 @@ struct RunSaid {
 }
 
 /// `git pertask ci decide`.
-pub(super) fn run(args: &CiDecideArgs) -> anyhow::Result<Exit> {
+pub(super) fn run(args: &CiDecideArgs, teller: &mut Teller) -> anyhow::Result<Exit> {
     let mut said = Said {
         schema: 1,
         ..Said::default()
     };
     let mut exit = Exit::Done;
     match asks(args)? {
-        Asks::Nothing { why } => say(&format!("Nothing to do: {why}")),
-        asks => exit = act(asks, args, &mut said)?,
+        Asks::Nothing { why } => teller.said(&format!("Nothing to do: {why}")),
+        asks => match act(asks, args, &mut said, teller) {
+            Ok(done) => exit = done,
+            Err(e) => {
+                // What was handed out before is carried out.
+                answer(&said, teller)?;
+                return Err(e);
+            }
+        },
     }
-    print(&format!("{}\n", serde_json::to_string(&said)?))?;
+    answer(&said, teller)?;
     Ok(exit)
 }
 
-fn say(text: &str) {
-    use std::io::Write as _;
-    let _ = writeln!(std::io::stderr().lock(), "{text}");
+/// Says it on stdout, and to the jobs that follow.
+fn answer(said: &Said, teller: &mut Teller) -> anyhow::Result<()> {
+    teller.finish();
+    print(&format!("{}\n", serde_json::to_string(&said)?))?;
+    let of_runs = |what: fn(&RunSaid) -> &str| -> String {
+        let all: Vec<&str> = said
+            .runs
+            .iter()
+            .map(what)
+            .filter(|t| !t.is_empty())
+            .collect();
+        all.join(" ")
+    };
+    teller::outputs(&[
+        ("run", &of_runs(|r| &r.run)),
+        ("state", &of_runs(|r| &r.state)),
+        ("orders", &serde_json::to_string(&said.orders)?),
+        (
+            "pull-request",
+            &of_runs(|r| r.pull_request.as_deref().unwrap_or_default()),
+        ),
+    ])
 }
 
 /// What is asked for: by arguments, by the event, or that all go on.
@@ -89,14 +115,19 @@ fn asks(args: &CiDecideArgs) -> anyhow::Result<Asks> {
     Ok(ci::read(&name, payload.as_deref(), &repository))
 }
 
-fn act(asks: Asks, args: &CiDecideArgs, said: &mut Said) -> anyhow::Result<Exit> {
+fn act(
+    asks: Asks,
+    args: &CiDecideArgs,
+    said: &mut Said,
+    teller: &mut Teller,
+) -> anyhow::Result<Exit> {
     let repo = context::repository()?;
     let mut site = Site::open(&repo).map_err(|e| context::explained(&repo, e))?;
     let cancel = interruptible()?;
     if let Asks::GoOn { by: Some(actor) } = &asks
         && !site.forge.may_write(&actor.login)?
     {
-        say(&format!(
+        teller.said(&format!(
             "Nothing to do: {} may not write to the repository",
             crate::text::line(&actor.login)
         ));
@@ -127,21 +158,27 @@ fn act(asks: Asks, args: &CiDecideArgs, said: &mut Said) -> anyhow::Result<Exit>
     }
     let runs = match &args.run {
         Some(run) => vec![context::run_named(&repo, Some(run))?],
-        None => open_runs(&repo)?,
+        None => open_runs(&repo, teller)?,
     };
     let mut worst = Exit::Done;
+    let mut stood = Vec::new();
     for run in runs {
         // What stands in the way of one run is no reason to leave the others where they are.
-        match drive(&repo, &run, &site, &cancel, args, said) {
-            Ok(Exit::Done) => {}
-            Ok(exit) => worst = exit,
+        match drive(&repo, &run, &site, &cancel, args, said, teller) {
+            Ok(rest) => {
+                if rest.interrupted {
+                    worst = Exit::Interrupted;
+                }
+                stood.push((rest.snapshot, rest.waits));
+            }
             Err(e) => {
                 let e = context::explained(&repo, e);
-                say_error(&e);
+                teller.error(&e);
                 worst = super::super::classify(&e);
             }
         }
     }
+    Teller::runs(&stood, &site.web)?;
     Ok(worst)
 }
 
@@ -152,7 +189,8 @@ fn drive(
     cancel: &Cancel,
     args: &CiDecideArgs,
     said: &mut Said,
-) -> anyhow::Result<Exit> {
+    teller: &mut Teller,
+) -> anyhow::Result<Rest> {
     let _lock = RunLock::take(repo, run)?;
     let snapshot = Ledger::of(repo, run).read()?;
     let pinned = trust::examine(repo, run, &snapshot, &site.trusted)?;
@@ -166,7 +204,7 @@ fn drive(
     };
     let forge = forge::open(ForgeKind::Github, repo, context::patience())?;
     let mut driver = Driver::new(repo, run, forge, options)?;
-    let rest = driver.run(&mut Terminal::new());
+    let rest = driver.run(teller);
     // Claimed is claimed: they are carried out, whatever went wrong afterwards.
     said.orders.extend(driver.handed());
     let rest = rest?;
@@ -175,9 +213,5 @@ fn drive(
         state: standing(&rest.snapshot, &rest.waits),
         pull_request: pull_request(&rest.snapshot.state),
     });
-    Ok(if rest.interrupted {
-        Exit::Interrupted
-    } else {
-        Exit::Done
-    })
+    Ok(rest)
 }

@@ -10,6 +10,7 @@
 mod attempt;
 mod decide;
 mod publish;
+mod teller;
 
 use super::cli::CiCommand;
 use super::{Exit, context, usage};
@@ -22,14 +23,26 @@ use crate::plan::ForgeKind;
 use crate::report;
 use crate::run::decide::Wait;
 use crate::run::state::{Claim, Person, Phase, State, Workflow};
+use teller::Teller;
 
 /// `git pertask ci`.
 pub(super) fn run(command: &CiCommand) -> anyhow::Result<Exit> {
-    match command {
-        CiCommand::Decide(args) => decide::run(args),
-        CiCommand::Attempt(args) => attempt::run(args),
-        CiCommand::Publish(args) => publish::run(args),
-    }
+    let mut teller = Teller::new(&[])?;
+    let done = match command {
+        CiCommand::Decide(args) => decide::run(args, &mut teller),
+        CiCommand::Attempt(args) => attempt::run(args, &mut teller),
+        CiCommand::Publish(args) => publish::run(args, &mut teller),
+    };
+    let done = done.or_else(|e| {
+        // An annotation where Actions shows it; else as every command says it.
+        if !teller::in_actions() {
+            return Err(e);
+        }
+        teller.error(&e);
+        Ok(super::classify(&e))
+    });
+    teller.finish();
+    done
 }
 
 /// Repository and forge of a job, and in whose name it acts.
@@ -41,6 +54,8 @@ struct Site {
     trusted: String,
     /// Name of the default branch.
     branch: String,
+    /// The repository's page.
+    web: String,
 }
 
 impl Site {
@@ -69,6 +84,7 @@ impl Site {
         repo.fetch(&remote, &[format!("+refs/heads/{branch}:{trusted}")])?;
         ledger::fetch_all(repo, &remote)?;
         Ok(Self {
+            web: forge.web().unwrap_or_default(),
             forge,
             by,
             trusted,
@@ -172,13 +188,13 @@ fn pull_request(state: &State) -> Option<String> {
 }
 
 /// The runs on GitHub about which there may be something to do.
-fn open_runs(repo: &Repo) -> anyhow::Result<Vec<String>> {
+fn open_runs(repo: &Repo, teller: &mut Teller) -> anyhow::Result<Vec<String>> {
     let mut found = Vec::new();
     for run in ledger::runs(repo)? {
         let state = match Ledger::of(repo, &run).read() {
             Ok(snapshot) => snapshot.state,
             Err(e) => {
-                super::say_error(&e.into());
+                teller.error(&e.into());
                 continue;
             }
         };

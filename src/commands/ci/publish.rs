@@ -4,8 +4,8 @@
 use jiff::Timestamp;
 
 use super::super::cli::CiPublishArgs;
-use super::super::terminal::Terminal;
 use super::super::{Exit, context, print};
+use super::teller::{self, Teller};
 use super::{Site, claimed, interruptible, order_in, pull_request, standing};
 use crate::attempt::folder::{self, Folder};
 use crate::ci::artifact::{self, Expected};
@@ -19,13 +19,18 @@ use crate::plan::ForgeKind;
 use crate::run::transition;
 
 /// `git pertask ci publish`.
-pub(super) fn run(args: &CiPublishArgs) -> anyhow::Result<Exit> {
+pub(super) fn run(args: &CiPublishArgs, teller: &mut Teller) -> anyhow::Result<Exit> {
     let repo = context::repository()?;
     let mut site = Site::open(&repo).map_err(|e| context::explained(&repo, e))?;
-    publish(&repo, &mut site, args).map_err(|e| context::explained(&repo, e))
+    publish(&repo, &mut site, args, teller).map_err(|e| context::explained(&repo, e))
 }
 
-fn publish(repo: &Repo, site: &mut Site, args: &CiPublishArgs) -> anyhow::Result<Exit> {
+fn publish(
+    repo: &Repo,
+    site: &mut Site,
+    args: &CiPublishArgs,
+    teller: &mut Teller,
+) -> anyhow::Result<Exit> {
     let run = &args.order.run;
     let _lock = RunLock::take(repo, run)?;
     let ledger = Ledger::of(repo, run).kept_at(site.forge.remote().cloned());
@@ -34,9 +39,9 @@ fn publish(repo: &Repo, site: &mut Site, args: &CiPublishArgs) -> anyhow::Result
     let pinned = trust::examine(repo, run, &snapshot, &site.trusted)?;
     let state = &snapshot.state;
     let Some((claim, leaf)) = claimed(state, &args.order.task, &args.order.order) else {
-        print(
-            "The order is not current any more: its result was recorded already, or it was taken back; nothing is done\n",
-        )?;
+        teller.said(
+            "The order is not current any more: its result was recorded already, or it was taken back; nothing is done",
+        );
         return Ok(Exit::Done);
     };
     let order = order_in(repo, &args.order.order, state, &args.order.task)?;
@@ -45,17 +50,16 @@ fn publish(repo: &Repo, site: &mut Site, args: &CiPublishArgs) -> anyhow::Result
         claim: &claim.id,
         now: Timestamp::now(),
     };
-    let mut audience = Terminal::new();
     let result = match artifact::receive(repo, &args.result, expected)? {
         Ok(Some(result)) => result,
         Ok(None) => {
-            lost(&ledger, site, args, &mut audience)?;
+            lost(&ledger, site, args, teller)?;
             // Whoever comes next decides whether it is tried again: a run that was cancelled is not
             // to begin anew by itself.
-            return rest(repo, site, args, pinned, &mut audience, false);
+            return rest(repo, site, args, pinned, teller, false);
         }
         Err(refused) => {
-            audience.warn(&format!("What the job handed on is refused: {refused}"));
+            teller.warn(&format!("What the job handed on is refused: {refused}"));
             artifact::instead(&order, &claim.id, &refused, Timestamp::now())
         }
     };
@@ -77,7 +81,7 @@ fn publish(repo: &Repo, site: &mut Site, args: &CiPublishArgs) -> anyhow::Result
     };
     folder.write(folder::ORDER, &begun)?;
     folder.write(folder::RESULT, &result)?;
-    rest(repo, site, args, pinned, &mut audience, !interrupted)
+    rest(repo, site, args, pinned, teller, !interrupted)
 }
 
 /// The job was lost, or cancelled, before it could hand anything on.
@@ -85,7 +89,7 @@ fn lost(
     ledger: &Ledger<'_>,
     site: &Site,
     args: &CiPublishArgs,
-    audience: &mut Terminal,
+    teller: &mut Teller,
 ) -> anyhow::Result<()> {
     for _ in 0..5 {
         let snapshot = ledger.read()?;
@@ -98,7 +102,7 @@ fn lost(
         let now = Timestamp::now();
         match ledger.append(&snapshot, state, &said, Vec::new(), &site.by, now) {
             Ok(_) => {
-                audience.said(&said);
+                teller.said(&said);
                 return Ok(());
             }
             Err(LedgerError::Raced(_)) => ledger.refresh(&site.branch)?,
@@ -114,7 +118,7 @@ fn rest(
     site: &mut Site,
     args: &CiPublishArgs,
     pinned: (crate::plan::Plan, crate::plan::Config),
-    audience: &mut Terminal,
+    teller: &mut Teller,
     wake: bool,
 ) -> anyhow::Result<Exit> {
     let run = &args.order.run;
@@ -128,27 +132,32 @@ fn rest(
     };
     let forge = forge::open(ForgeKind::Github, repo, context::patience())?;
     let mut driver = Driver::new(repo, run, forge, options)?;
-    let rest = driver.run(audience)?;
+    let rest = driver.run(teller)?;
     let state = &rest.snapshot.state;
-    print(&format!(
-        "{}\n",
-        serde_json::json!({
-            "schema": 1,
-            "run": run,
-            "state": standing(&rest.snapshot, &rest.waits),
-            "pull_request": state
-                .item(&args.order.task)
-                .and_then(|i| i.pull.as_ref().map(|p| p.url.clone()))
-                .or_else(|| pull_request(state)),
-        })
-    ))?;
-    if rest.interrupted {
-        return Ok(Exit::Interrupted);
-    }
-    if rest.more && wake {
+    let stands = standing(&rest.snapshot, &rest.waits);
+    let pull = state
+        .item(&args.order.task)
+        .and_then(|i| i.pull.as_ref().map(|p| p.url.clone()))
+        .or_else(|| pull_request(state));
+    if rest.more && wake && !rest.interrupted {
         let (file, branch) = woken(&site.branch);
         site.forge.wake(&file, &branch)?;
-        audience.said("There is more to do: the workflow was woken");
+        teller.said("There is more to do: the workflow was woken");
+    }
+    teller.finish();
+    let said = serde_json::json!({
+        "schema": 1, "run": run, "state": stands, "pull_request": pull,
+    });
+    print(&format!("{said}\n"))?;
+    teller::outputs(&[
+        ("run", run),
+        ("state", &stands),
+        ("pull-request", &pull.unwrap_or_default()),
+    ])?;
+    let interrupted = rest.interrupted;
+    Teller::runs(&[(rest.snapshot, rest.waits)], &site.web)?;
+    if interrupted {
+        return Ok(Exit::Interrupted);
     }
     Ok(Exit::Done)
 }
