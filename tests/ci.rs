@@ -576,3 +576,126 @@ fn a_base_that_does_not_build_is_built_again_only_when_somebody_asks() {
     let (_, orders) = jobs.decide(&["--again"]);
     assert_eq!((&*orders[0].task, &*orders[0].attempt), ("(base)", "3"));
 }
+
+/// What somebody who may push writes into the ledger.
+type Forgery = (&'static str, fn(&mut serde_json::Value));
+
+const FORGERIES: &[Forgery] = &[
+    ("another base", |s| {
+        s["base"]["commit"] = "1111111111111111111111111111111111111111".into();
+    }),
+    ("the last pull request elsewhere", |s| {
+        s["base"]["branch"] = "release".into()
+    }),
+    ("a branch of somebody else's for the run", |s| {
+        s["run_branch"]["name"] = "main".into()
+    }),
+    ("a branch of somebody else's for a task", |s| {
+        s["items"][0]["branch"]["name"] = "main".into();
+    }),
+    ("a task that the plan does not have", |s| {
+        s["items"][1]["key"] = "three".into()
+    }),
+    ("a task's name that leads out", |s| {
+        s["items"][1]["key"] = "../../x".into()
+    }),
+    ("another file", |s| {
+        s["items"][1]["tasks"][0]["file"] = "other.txt".into()
+    }),
+    ("a dependency less", |s| {
+        s["items"][1]["depends_on"] = serde_json::json!([])
+    }),
+    ("fewer reviews", |s| s["checkpoint"] = "none".into()),
+    ("an approval by policy", |s| {
+        s["items"][0]["phase"] = serde_json::json!({
+            "is": "approved", "because": "policy", "by_policy": true,
+            "commit": s["items"][0]["branch"]["head"],
+        });
+    }),
+    ("an approval that carries over from nowhere", |s| {
+        let base = s["base"]["commit"].clone();
+        s["items"][0]["carries"] = serde_json::json!([{ "commit": base, "since": null }]);
+    }),
+    ("work kept on another branch", |s| {
+        s["items"][0]["attempts"][0]["kept"] = "main".into();
+    }),
+    ("another run's name", |s| s["run"] = "wiz-2".into()),
+];
+
+#[test]
+fn a_ledger_that_does_not_follow_from_its_base_is_not_acted_on() {
+    let jobs = Jobs::of(Hub::with(TWO, GOOD));
+    jobs.settle(&["--plan", "wiz"]);
+    let honest = jobs.ledger();
+    let mut said = String::new();
+    for (name, forge) in FORGERIES {
+        let mut state = jobs.state();
+        forge(&mut state);
+        jobs.rewrite(&[("state.json", &state.to_string())]);
+        let before = jobs.hub.refs();
+        let (out, orders) = jobs.decide(&[]);
+        assert_eq!((out.code, orders.len()), (1, 0), "{name}: {}", out.text());
+        assert_eq!(jobs.hub.refs(), before, "{name}");
+        let why = out.stderr.split("not believed here: ").nth(1).unwrap();
+        let why = why.split("; nothing was done").next().unwrap();
+        said.push_str(&format!("{name}: {why}\n"));
+        jobs.put_ledger(&honest);
+    }
+    insta::assert_snapshot!(jobs.hub.sandbox.tidy(&said), @r"
+    another base: its base [ID] is not part of the default branch main
+    the last pull request elsewhere: its last pull request would go to release, not to the default branch
+    a branch of somebody else's for the run: it names the run branch main
+    a branch of somebody else's for a task: it names main as a branch of one
+    a task that the plan does not have: it has a task three that the plan does not have
+    a task's name that leads out: it has a task ../../x that the plan does not have
+    another file: it has another file for two
+    a dependency less: it lets two begin before what it needs
+    fewer reviews: it asks for fewer reviews than the base
+    an approval by policy: it has one approved by a policy that does not
+    an approval that carries over from nowhere: it lets an approval of [ID] count for [ID]
+    work kept on another branch: it keeps work of one on a branch of others
+    another run's name: it is of another run
+    ");
+}
+
+#[test]
+fn what_the_ledger_says_of_commands_and_approvals_changes_nothing() {
+    let jobs = Jobs::of(Hub::with(TWO, GOOD));
+    jobs.settle(&["--plan", "wiz"]);
+    // Commands, agents and limits are those of the base, whatever the ledger has.
+    let plan = jobs
+        .ledger_file("plan.json")
+        .replace("\"test\"", "\"evil\"");
+    let config = jobs.ledger_file("config.json").replace(
+        "\"author_may_approve\": false",
+        "\"author_may_approve\": true",
+    );
+    let mut state = jobs.state();
+    let head = state["items"][0]["branch"]["head"].clone();
+    state["items"][0]["phase"] = serde_json::json!({
+        "is": "approved", "because": "approved by olive", "by_policy": false, "commit": head,
+    });
+    jobs.rewrite(&[
+        ("plan.json", &plan),
+        ("config.json", &config),
+        ("state.json", &state.to_string()),
+    ]);
+    // Nobody approved it on GitHub, so it is not merged.
+    let (out, orders) = jobs.decide(&[]);
+    assert_eq!((out.code, orders.len()), (0, 0), "{}", out.text());
+    assert_eq!(jobs.hub.states(), ["review", "pending"]);
+    jobs.hub
+        .github
+        .person("olive")
+        .approve(REPO, 1, "")
+        .unwrap();
+    let (_, orders) = jobs.decide(&[]);
+    let order = jobs
+        .hub
+        .github
+        .git(REPO, ["cat-file", "blob", &*orders[0].order]);
+    assert!(
+        order.contains("\"test\"") && !order.contains("evil"),
+        "{order}"
+    );
+}
