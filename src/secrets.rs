@@ -45,10 +45,20 @@ fn is_secret(name: &str) -> bool {
     NAMES.contains(&name) || (name.starts_with("ACTIONS_") && name.ends_with("_TOKEN"))
 }
 
+/// Whether a variable of this name can hold nothing but a secret. The names that an agent's
+/// configuration adds need not: `NODE_ENV` is one as well.
+fn is_certain(name: &str) -> bool {
+    let upper = name.to_ascii_uppercase();
+    let words = ["KEY", "TOKEN", "SECRET", "PASS", "CREDENTIAL", "AUTH"];
+    is_secret(name) || words.iter().any(|word| upper.contains(word))
+}
+
 /// A value with the forms in which it may be written.
 #[derive(Clone)]
 struct Known {
     name: String,
+    /// [`is_certain`].
+    certain: bool,
     value: String,
     forms: Vec<String>,
 }
@@ -109,6 +119,7 @@ impl Secrets {
         }
         self.known.push(Known {
             name: name.to_owned(),
+            certain: is_certain(name),
             value: value.to_owned(),
             forms: forms.into_iter().collect(),
         });
@@ -120,7 +131,7 @@ impl Secrets {
     }
 
     /// Where secrets stand in a text, with their names; sorted, none touching another.
-    fn places(&self, text: &str, formats: bool) -> Vec<(usize, usize, &str)> {
+    fn places(&self, text: &str) -> Vec<(usize, usize, &str)> {
         let mut found: Vec<(usize, usize, &str)> = Vec::new();
         for known in &self.known {
             for form in &known.forms {
@@ -128,9 +139,7 @@ impl Secrets {
                 found.extend(at.map(|(i, _)| (i, i + form.len(), known.name.as_str())));
             }
         }
-        if formats {
-            found.extend(formats::find(text));
-        }
+        found.extend(formats::find(text));
         found.sort_unstable();
         let mut places: Vec<(usize, usize, &str)> = Vec::new();
         for (start, end, name) in found {
@@ -145,7 +154,7 @@ impl Secrets {
     /// The text with every secret replaced by [`MASK`].
     #[must_use]
     pub fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        let places = self.places(text, true);
+        let places = self.places(text);
         if places.is_empty() {
             return Cow::Borrowed(text);
         }
@@ -209,18 +218,26 @@ impl Secrets {
     /// The names of the secrets that stand in a text: of a variable, or of a service.
     #[must_use]
     pub fn found(&self, text: &str) -> Vec<String> {
-        names(self.places(text, true))
+        names(self.places(text))
     }
 
-    /// The names of the variables whose values stand in a file. What merely looks like a key does
-    /// not count: tests are full of such.
+    /// A file that is code, without the values of variables that can hold nothing but a secret; with
+    /// the names of those that stood in it. `None` when none does. What merely looks like a key stays:
+    /// tests are full of such.
     #[must_use]
-    pub fn found_values(&self, bytes: &[u8]) -> Vec<String> {
-        if self.known.is_empty() {
-            return Vec::new();
+    pub fn out_of_code(&self, bytes: &[u8]) -> Option<(Vec<u8>, Vec<String>)> {
+        let mut clean = bytes.to_vec();
+        let mut names = BTreeSet::new();
+        for known in self.known.iter().filter(|k| k.certain) {
+            for form in &known.forms {
+                let before = clean.len();
+                clean = without(clean, form.as_bytes());
+                if clean.len() != before {
+                    names.insert(known.name.clone());
+                }
+            }
         }
-        // Values are plain text, so what is lost of a binary file is none of them.
-        names(self.places(&String::from_utf8_lossy(bytes), false))
+        (!names.is_empty()).then(|| (clean, names.into_iter().collect()))
     }
 }
 

@@ -1274,3 +1274,95 @@ fn it_drives_the_tool_itself() {
         site.out("approve")
     );
 }
+
+#[test]
+fn it_writes_its_key_wherever_it_can() {
+    const MARK: &str = "marked-agent-key-0001";
+    let mut site = Site::new();
+    site.set("MY_AGENT_KEY", MARK);
+    site.set("GITHUB_TOKEN", "marked-token-of-github-0002");
+    site.agent(
+        r#"
+mkdir -p src deep/er "$PERTASK_OUTPUT_DIR/notes"
+[ -z "$GITHUB_TOKEN" ] || touch "$OUT/had-the-token"
+if [ $PERTASK_ATTEMPT = 1 ]; then
+    printf 'first\nkey: %s\n' "$MY_AGENT_KEY" > src/one.txt
+    chmod +x src/one.txt
+else
+    cat src/one.txt >> "$OUT/seen"
+    echo 'no key' > src/one.txt
+fi
+printf 'x%s' "$MY_AGENT_KEY" | base64 > "$PERTASK_OUTPUT_DIR/notes/encoded"
+printf '\377\0%s' "$MY_AGENT_KEY" > "$PERTASK_OUTPUT_DIR/binary"
+ln "$PERTASK_OUTPUT_DIR/binary" "$OUT/linked"
+ln -s "$OUT/asked" "$PERTASK_OUTPUT_DIR/link"
+echo "my key is $MY_AGENT_KEY, my token ghp_0123456789abcdefghijklmnopqrstuvwxyz"
+say '{"status": "complete", "review_notes": ["I used '"$MY_AGENT_KEY"'"]}'
+"#,
+    );
+    site.plan(PLAN, "env = [\"MY_AGENT_KEY\"]", "[limits]\nattempts = 2\n");
+    let out = site.pertask(&["start", "wiz", "--mode", "per-task"]);
+    insta::assert_snapshot!(site.plain(&out.all()), @r"
+    exit 0
+    --- stdout
+    Task 1 of 1 complete: one.txt
+
+    Created: + src/one.txt
+    Lines:   1
+    Build:   SUCCESS
+    Rules:   none to check
+    Spent:   <time> (2 attempts: <time>)
+    Branch:  pertask/wiz/1-one at <id>
+
+    Quick review (the agent's words)
+    - I used ***
+
+    Waiting for:
+    - a review of task 1 of 1, one (one): read it with `git pertask show wiz one`, then `git pertask approve wiz one` or `git pertask revise wiz one -m …`
+    --- stderr
+    Run wiz: 1 task in per-task mode (asked for with --mode), from <id>
+    note: agents and checks run unconfined (as the configuration asks): they can read and change whatever you can, beyond their workspace
+    Building the base, so that old breakage is not blamed on an agent
+      ok test -e README.md (<time>)
+    The base builds
+    Task 1 of 1, one (one): attempt 1 begins
+    Task 1 of 1, one (one): attempt 1 fails, another follows: scope: src/one.txt held the value of MY_AGENT_KEY, which was taken out
+      its work is kept on pertask/wiz/kept/1-one-1
+    Task 1 of 1, one (one): attempt 2 begins
+      ok test -e README.md (<time>)
+    Task 1 of 1, one (one): attempt 2 passes its checks, waiting for a review
+    ");
+    assert!(!site.path("out/had-the-token").exists());
+    // The next attempt starts from the tree without it.
+    assert_eq!(site.out("seen"), "first\nkey: ***\n");
+    let kept = "pertask/wiz/kept/1-one-1";
+    assert_eq!(
+        site.git(&["ls-tree", "-r", "--format=%(objectmode)", kept, "src"]),
+        "100755"
+    );
+    let all = site.git(&["rev-list", "--objects", "--all"]);
+    let everything: String = all
+        .lines()
+        .map(|line| {
+            site.command("git")
+                .args(["cat-file", "-p", &line[..40]])
+                .output()
+                .unwrap()
+        })
+        .map(|out| String::from_utf8_lossy(&out.stdout).into_owned())
+        .collect();
+    assert!(everything.contains("I used ***"));
+    for secret in [
+        MARK,
+        "marked-token",
+        "ghp_0123456789",
+        "bWFya2Vk",
+        "tYXJrZWQ",
+        "1hcmtlZ",
+    ] {
+        assert!(!everything.contains(secret), "{secret}");
+    }
+    // What lies elsewhere is left alone.
+    let linked = std::fs::read(site.path("out/linked")).unwrap();
+    assert!(String::from_utf8_lossy(&linked).contains(MARK));
+}

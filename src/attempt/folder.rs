@@ -10,6 +10,8 @@ use anyhow::Context as _;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::secrets::Secrets;
+
 /// Our note of the agent's answer.
 pub const ANSWERED: &str = "answered.json";
 /// Our note of the result.
@@ -132,6 +134,44 @@ impl Folder {
             }
         }
         (found, left_out)
+    }
+
+    /// Takes secrets out of the agent's outputs, while they are still known. What is too large to be
+    /// kept is left as it is; nothing outside is touched, wherever links lead.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn clean_outputs(&self, secrets: &Secrets) -> anyhow::Result<()> {
+        let mut stack = vec![self.output()];
+        while let Some(dir) = stack.pop() {
+            for entry in fs::read_dir(&dir).into_iter().flatten().flatten() {
+                let (path, Ok(kind)) = (entry.path(), entry.file_type()) else {
+                    continue;
+                };
+                if kind.is_dir() {
+                    stack.push(path);
+                    continue;
+                }
+                if !kind.is_file() || entry.metadata().map_or(u64::MAX, |m| m.len()) > OUTPUT_CAP {
+                    continue;
+                }
+                let Ok(bytes) = fs::read(&path) else {
+                    continue;
+                };
+                let clean = secrets.redact_bytes(bytes.clone());
+                if clean != bytes {
+                    // A new file in its place: the old one may be linked from elsewhere.
+                    let write = || -> anyhow::Result<()> {
+                        let mut file = tempfile::NamedTempFile::new_in(&dir)?;
+                        file.write_all(&clean)?;
+                        file.persist(&path)?;
+                        Ok(())
+                    };
+                    write().with_context(|| format!("cleaning {}", path.display()))?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Removes it with all that is in it: the ledger has it.

@@ -22,12 +22,13 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::effect;
-use crate::git::{Oddity, Repo, Scan, Worktree};
+use crate::git::{GITLINK, Oddity, Repo, Scan, Worktree};
 use crate::plan::Sandbox;
 use crate::run::order::{
     AgentExit, AgentReport, AttemptResult, Change, CheckCommand, CheckKind, CheckOutcome, FileFact,
     Handoff, HandoffStatus, Order, OrderKind, SCHEMA, Verdict,
 };
+use crate::secrets::Secrets;
 use agent::Progress;
 use folder::Folder;
 use process::Cancel;
@@ -238,6 +239,7 @@ pub async fn run(
         .as_ref()
         .is_some_and(|r| r.exit == AgentExit::Interrupted);
     let result = judge.result(place, answered, complete, cancel, now())?;
+    let result = secrets(&place.environment, order).cleaned(&result)?;
     if result.verdict == Verdict::Interrupted && !agent_ended_by_us {
         // The checks were cut off, not the agent: its answer is noted, and is judged the next time.
         return Ok(result);
@@ -307,18 +309,57 @@ async fn ask(
         .worktree
         .scan(place.repo)
         .context("looking at what the agent did")?;
-    let odd = scan.odd.iter().map(oddity_words).collect();
+    let mut odd: Vec<String> = scan.odd.iter().map(oddity_words).collect();
+    // Here, because the agent's key may be out of reach afterwards.
+    let secrets = secrets(&place.environment, order);
+    place.folder.clean_outputs(&secrets)?;
+    let (tree, leaks) = without_keys(place.repo, order, &scan.tree, &secrets)?;
+    odd.extend(leaks);
     let answered = Answered {
         schema: SCHEMA,
         started,
         report: Some(outcome.report),
         handoff: outcome.handoff,
         handoff_problem: outcome.handoff_problem,
-        tree: scan.tree.clone(),
+        tree,
         odd,
         ignored: scan.ignored.clone(),
     };
-    Ok((answered, scan))
+    Ok((secrets.cleaned(&answered)?, scan))
+}
+
+/// The secrets that whoever carries this order out has in reach.
+fn secrets(environment: &[(OsString, OsString)], order: &Order) -> Secrets {
+    let agent = order.agent.as_ref();
+    Secrets::of(environment, agent.map_or(&[], |a| a.config.env.as_slice()))
+}
+
+/// The tree without the keys that the agent wrote into it, and what is to be said of that: the tree
+/// is shown and kept even if the attempt fails.
+fn without_keys(
+    repo: &Repo,
+    order: &Order,
+    tree: &str,
+    secrets: &Secrets,
+) -> anyhow::Result<(String, Vec<String>)> {
+    let (mut edits, mut said) = (Vec::new(), Vec::new());
+    for change in repo.changes(&order.base, tree)? {
+        let Some(entry) = change.after.filter(|e| e.mode != GITLINK) else {
+            continue;
+        };
+        if let Some((clean, names)) = secrets.out_of_code(&repo.blob(&entry.oid)?) {
+            said.push(format!(
+                "{} held the value of {}, which was taken out",
+                change.path,
+                names.join(" and of ")
+            ));
+            edits.push((change.path, Some((entry.mode, repo.write_blob(&clean)?))));
+        }
+    }
+    if edits.is_empty() {
+        return Ok((tree.to_owned(), said));
+    }
+    Ok((repo.with_entries(Some(tree), &edits)?, said))
 }
 
 fn oddity_words(oddity: &Oddity) -> String {
@@ -428,6 +469,7 @@ impl<'a> Judge<'a> {
         let dir = place.worktree.path().join(&self.order.directory);
         let wrapper = &place.confinement.checks;
         let limit = Duration::from_secs(self.order.check_timeout_s);
+        let secrets = secrets(&place.environment, self.order);
         for command in &self.order.checks {
             if cancel.is_cancelled() {
                 return false;
@@ -445,7 +487,9 @@ impl<'a> Judge<'a> {
             env.set("PERTASK_TASK", &self.order.item);
             env.set("PERTASK_ATTEMPT", self.order.attempt.to_string());
             env.set("PERTASK_OUTPUT_DIR", place.folder.output());
-            let outcome = checks::commands::run(command, &dir, env, wrapper, limit, cancel).await;
+            let mut outcome =
+                checks::commands::run(command, &dir, env, wrapper, limit, cancel).await;
+            secrets.clean(&mut outcome.output);
             tell(Event::Checked(outcome.clone()));
             let failed_build = command.kind == CheckKind::Build && !outcome.passed;
             let passed = outcome.passed;
@@ -613,6 +657,7 @@ pub async fn build(
     worktree.move_to(repo, &repo.tree_of(commit)?, &order.sparse, commit, "build")?;
     let dir = worktree.path().join(&order.directory);
     let limit = Duration::from_secs(order.timeout_s);
+    let secrets = Secrets::of(&environment, &[]);
     let mut outcomes = Vec::new();
     for command in &order.commands {
         let check = CheckCommand {
@@ -621,8 +666,9 @@ pub async fn build(
         };
         tell(Event::Check(checks::commands::shell_words(command)));
         let env = agent::env::allowed(environment.iter().cloned(), agent::env::For::Check, &[]);
-        let outcome =
+        let mut outcome =
             checks::commands::run(&check, &dir, env, &confinement.checks, limit, cancel).await;
+        secrets.clean(&mut outcome.output);
         tell(Event::Checked(outcome.clone()));
         let failed = !outcome.passed;
         outcomes.push(outcome);

@@ -16,6 +16,7 @@ use crate::run::P0;
 use crate::run::order::{AttemptResult, FileRules, Order, OrderKind, Verdict};
 use crate::run::state::{Item, Person, State};
 use crate::run::transition::{self, Facts, NotPossible, Published};
+use crate::secrets::Secrets;
 
 /// What publishing works with.
 pub struct Publisher<'a> {
@@ -132,6 +133,14 @@ impl Publisher<'_> {
             .state
             .item(&result.item)
             .ok_or_else(|| NotPossible(format!("there is no task named {}", result.item)))?;
+        let names: Vec<String> = self
+            .config
+            .agents
+            .values()
+            .flat_map(|a| a.env.clone())
+            .collect();
+        let secrets = Secrets::of_process(&names);
+        let result = &secrets.cleaned(result)?;
         let by = match (&order.agent, order.kind) {
             (Some(agent), _) => agent.name.clone(),
             (None, OrderKind::Person) => {
@@ -164,7 +173,7 @@ impl Publisher<'_> {
         {
             self.keep(kept, commit)?;
         }
-        let files = attempt_files(self.repo, item, order, result, folder);
+        let files = attempt_files(self.repo, item, order, result, folder, &secrets);
         Ok(self
             .ledger
             .append(from, state, &said, files, self.by, result.finished)?)
@@ -333,6 +342,7 @@ fn attempt_files(
     order: &Order,
     result: &AttemptResult,
     folder: &Folder,
+    secrets: &Secrets,
 ) -> Files {
     let dir = attempt_dir(item, result.attempt);
     let mut files = vec![(format!("{dir}/result.json"), to_json(result))];
@@ -367,6 +377,7 @@ fn attempt_files(
             .components()
             .all(|c| matches!(c, std::path::Component::Normal(_)));
         if safe {
+            let bytes = secrets.redact_bytes(bytes);
             files.push((format!("{dir}/output/{path}"), bytes));
         }
     }

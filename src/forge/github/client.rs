@@ -5,6 +5,7 @@
 //! the request does. Safe against:
 //! - a change that is made twice: a changing request is sent again only where the answer, or its
 //!   failure to leave, proves that nothing happened; else it is [`ApiError::Unknown`];
+//! - a token or key in what agents, builds and people wrote ([`crate::secrets`]);
 //! - a token that leaves the server it is for: redirects and links to another server are refused;
 //! - a server that never stops asking to wait: beyond [`Patience::longest`] the request is given up.
 //!
@@ -22,6 +23,7 @@ use super::limits::{self, Bucket};
 use super::place::{Origin, Place};
 use super::token::Token;
 use crate::effect;
+use crate::secrets::Secrets;
 
 mod link;
 mod redirect;
@@ -112,6 +114,8 @@ pub struct Client {
     /// The API's own path, `/api/v3` or nothing.
     base: String,
     graphql: String,
+    /// What no request that changes something may say.
+    secrets: Secrets,
     patience: Patience,
     bucket: Bucket,
     counts: Counts,
@@ -172,6 +176,8 @@ impl Client {
         };
         let kind = Kind::of(token.secret().expose_secret());
         let wire = Wire::new(&origin.text(), &token).map_err(bad)?;
+        let mut secrets = Secrets::of_process(&[]);
+        secrets.add("the token", token.secret().expose_secret());
         Ok(Self {
             base: path(&place.api),
             graphql: path(&place.graphql),
@@ -180,6 +186,7 @@ impl Client {
             kind,
             wire,
             origin,
+            secrets,
             patience,
             bucket: Bucket::default(),
             counts: Counts::default(),
@@ -198,6 +205,12 @@ impl Client {
     #[must_use]
     pub fn token(&self) -> &Token {
         &self.token
+    }
+
+    /// What no request that changes something may say.
+    #[must_use]
+    pub fn secrets(&self) -> &Secrets {
+        &self.secrets
     }
 
     /// How many requests were sent.
@@ -265,15 +278,18 @@ impl Client {
     }
 
     /// Sends a request that changes something; once, unless the answer proves that nothing happened.
+    /// Secrets are taken out of all that it says.
     ///
     /// # Errors
     /// [`ApiError`]; after [`ApiError::Unknown`] it may have happened: look.
     pub fn send(&mut self, method: Method, path: &str, body: &Value) -> Result<Answer> {
         let asked = format!("{method} {}", short(path));
+        let mut body = body.clone();
+        self.secrets.clean_json(&mut body);
         let request = Request {
             asked: asked.clone(),
             path: self.route(path),
-            body: (!body.is_null()).then_some(body),
+            body: (!body.is_null()).then_some(&body),
             etag: None,
             changes: true,
             method,
@@ -299,6 +315,8 @@ impl Client {
     /// # Errors
     /// [`ApiError`]; after [`ApiError::Unknown`] it may have happened: look.
     pub fn mutate(&mut self, name: &str, mutation: &str, variables: &Value) -> Result<Value> {
+        let mut variables = variables.clone();
+        self.secrets.clean_json(&mut variables);
         let body = serde_json::json!({ "query": mutation, "variables": variables });
         let request = self.graphql(format!("the mutation {name}"), &body, true);
         let reply = effect::perform(&request.asked, || self.exchange(&request))?;

@@ -226,7 +226,8 @@ impl Forge for GitHub {
     }
 
     fn differs(&self, page: &Page, pull: Option<&SeenPull>) -> bool {
-        !show::steps(page, pull, false).is_empty()
+        let page = show::cleaned(page, self.client.secrets());
+        !show::steps(&page, pull, false).is_empty()
     }
 
     fn show(
@@ -234,7 +235,8 @@ impl Forge for GitHub {
         page: &Page,
         pull: Option<&SeenPull>,
     ) -> anyhow::Result<(SeenPull, Vec<String>)> {
-        Ok(show::show(&mut self.client, page, pull, &mut self.notes)?)
+        let page = show::cleaned(page, self.client.secrets());
+        Ok(show::show(&mut self.client, &page, pull, &mut self.notes)?)
     }
 
     fn close(&mut self, pull: &SeenPull) -> anyhow::Result<()> {

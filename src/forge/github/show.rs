@@ -10,6 +10,7 @@ use super::look::{account, string};
 use super::{ApiError, Client};
 use crate::forge::{Notes, Page};
 use crate::run::seen::{OwnComment, PullStanding, SeenPull};
+use crate::secrets::Secrets;
 
 /// Most notes that one request takes
 /// (<https://docs.github.com/en/rest/checks/runs#create-a-check-run>).
@@ -40,6 +41,27 @@ pub(super) enum Step {
     Rewrite(u64, String),
     /// Write a comment, found again by this marker.
     Say(String, String),
+}
+
+/// The page as it may be shown: what is sent is cleaned of secrets in any case, and what is there is
+/// held against this, or it would be sent anew each time.
+pub(super) fn cleaned(page: &Page, secrets: &Secrets) -> Page {
+    let mut page = page.clone();
+    let one = |text: &mut String| secrets.clean(text);
+    one(&mut page.title);
+    one(&mut page.body);
+    page.statuses.iter_mut().for_each(|(_, _, said)| one(said));
+    page.progress.iter_mut().for_each(|(_, said)| one(said));
+    page.said.iter_mut().for_each(|(_, said)| one(said));
+    if let Some(notes) = &mut page.notes {
+        one(&mut notes.title);
+        one(&mut notes.summary);
+        for line in &mut notes.lines {
+            one(&mut line.title);
+            one(&mut line.message);
+        }
+    }
+    page
 }
 
 /// What is to be done so that the pull request shows the page.

@@ -256,6 +256,21 @@ fn a_change_carries_its_body() {
 }
 
 #[test]
+fn no_change_says_a_secret() {
+    let (mut client, server, _) = client([json(201, &json!({})), json(200, &json!({"data": {}}))]);
+    let key = format!("sk-ant-{}", "a1B2".repeat(10));
+    let said = json!({"body": format!("I found {SECRET} and {key}"), "labels": [key]});
+    client.send(Method::POST, PULLS, &said).unwrap();
+    client.mutate("Say", "mutation Say { x }", &said).unwrap();
+    let saw = server.saw.lock().unwrap();
+    let clean = r#"{"body":"I found *** and ***","labels":["***"]}"#;
+    assert_eq!(saw[0].body, clean);
+    let sent: Value = serde_json::from_str(&saw[1].body).unwrap();
+    assert_eq!(sent["variables"].to_string(), clean);
+    assert_eq!(saw[0].header("authorization"), [format!("Bearer {SECRET}")]);
+}
+
+#[test]
 fn not_modified_is_no_answer() {
     let (mut client, server, _) = client([
         Step::Answer(304, vec![("etag", "\"abc\"".to_owned())], String::new()),
