@@ -397,3 +397,23 @@ fn a_summary_stays_within_its_size_and_cuts_no_row() {
     let text = attempt(&long, &annotations(&long).rest);
     assert!(text.len() <= MOST, "{}", text.len());
 }
+
+#[test]
+fn what_cannot_be_drawn_is_not() {
+    let links = links();
+    let mut state = sample::state();
+    let template = state.items[0].clone();
+    state.items.clear();
+    for n in 1..=30 {
+        let mut item = template.clone();
+        item.key = format!("t{n}");
+        item.depends_on = (1..n).map(|d| format!("t{d}")).collect();
+        state.items.push(item);
+        let text = summary(&[shown(&state, &[], &links)]);
+        let edges = n * (n - 1) / 2;
+        assert_eq!(text.contains("```mermaid"), n > 1 && edges <= 400, "{n}");
+        if n > 1 && edges <= 400 {
+            assert_eq!(text.matches(" --> ").count(), edges);
+        }
+    }
+}
