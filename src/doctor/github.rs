@@ -3,6 +3,7 @@
 //! Reads only. What cannot be seen with this token is said to be so, or left out where it does not
 //! matter, and is never taken for good.
 
+mod actions;
 mod facts;
 
 use std::time::Duration;
@@ -52,7 +53,7 @@ pub(super) fn look(repo: &Repo, known: &Known, out: &mut Vec<Finding>) {
     let base = match Token::find(&place, repo) {
         Ok(token) => {
             out.push(of_git(repo, &place, &token));
-            api(&place, token, known, out)
+            api(repo, &place, token, known, out)
         }
         Err(error) => {
             out.push(split("github.token", Level::Bad, &error.to_string()));
@@ -113,7 +114,13 @@ fn proxy(place: &Place) -> Option<Finding> {
 }
 
 /// Asks the API; the repository's default branch, if it answers.
-fn api(place: &Place, token: Token, known: &Known, out: &mut Vec<Finding>) -> Option<String> {
+fn api(
+    repo: &Repo,
+    place: &Place,
+    token: Token,
+    known: &Known,
+    out: &mut Vec<Finding>,
+) -> Option<String> {
     // A person waits: a limit is said, not waited for.
     let patience = Patience {
         longest: Duration::from_secs(3),
@@ -141,7 +148,9 @@ fn api(place: &Place, token: Token, known: &Known, out: &mut Vec<Finding>) -> Op
     let base = answer.body["default_branch"].as_str().map(str::to_owned);
     rules(&mut client, known, out);
     protection(&mut client, known, out);
-    actions(&mut client, out);
+    if let Some(base) = &base {
+        actions::look(&mut client, repo, known, base, out);
+    }
     base
 }
 
@@ -256,15 +265,6 @@ fn protection(client: &mut Client, known: &Known, out: &mut Vec<Finding>) {
                 )),
             );
         }
-    }
-}
-
-/// Whether workflows may open pull requests; only administrators can see it.
-fn actions(client: &mut Client, out: &mut Vec<Finding>) {
-    let place = client.place().clone();
-    let path = format!("{}/actions/permissions/workflow", place.repository());
-    if let Ok(answer) = client.get(&path) {
-        out.extend(facts::actions(&place, &answer.body));
     }
 }
 

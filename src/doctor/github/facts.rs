@@ -273,21 +273,6 @@ fn covers(pattern: &str, branch: &str) -> bool {
     glob.is_ok_and(|glob| glob.compile_matcher().is_match(branch))
 }
 
-/// `GET /repos/{owner}/{repo}/actions/permissions/workflow`.
-pub(super) fn actions(place: &Place, body: &Value) -> Option<Finding> {
-    if body["can_approve_pull_request_reviews"].as_bool()? {
-        let text = "workflows may open pull requests with GITHUB_TOKEN";
-        return Some(finding("github.actions", Level::Ok, text));
-    }
-    let text = "workflows may not open pull requests with GITHUB_TOKEN, which matters only if runs go on in Actions without the token of a GitHub App";
-    let mend = format!(
-        "tick \"Allow GitHub Actions to create and approve pull requests\" at {}/{}/settings/actions",
-        place.web,
-        place.slug()
-    );
-    Some(finding("github.actions", Level::Warn, text).mend(mend))
-}
-
 /// A workflow that runs because of us.
 pub(super) fn workflow(path: &str, running: &Running) -> Finding {
     let on = running.events.join(", ");

@@ -42,6 +42,7 @@ mod render;
 mod resolve;
 mod resolve_pull;
 mod rest;
+mod rest_actions;
 mod rest_issues;
 mod rest_pulls;
 mod rest_repos;
@@ -61,7 +62,9 @@ pub use acts::Remark;
 pub use faults::{Count, Fault, FaultKind, Logged, When};
 pub use npm::package_file;
 pub use people::Person;
-pub use state::{Id, Kind, Permission, Protection, Pull, PullState, ReviewState};
+pub use state::{
+    Branches, Environment, Id, Kind, Permission, Protection, Pull, PullState, ReviewState,
+};
 
 use bare::Bare;
 use serve::Shared;
@@ -510,6 +513,8 @@ fn add_repo(state: &mut State, id: Id, owner: Id, name: &str, bare: Bare) {
         allow_rebase: true,
         delete_branch_on_merge: false,
         actions_may_approve: true,
+        environments: std::collections::BTreeMap::default(),
+        workflow_states: std::collections::BTreeMap::default(),
         dispatches: Vec::new(),
         runs: Vec::new(),
         pushing: Vec::new(),

@@ -1,6 +1,7 @@
 //! The routes that the server knows.
 
 use super::rest::Route;
+use super::rest_actions as actions;
 use super::rest_issues as issues;
 use super::rest_pulls as pulls;
 use super::rest_repos as repos;
@@ -36,6 +37,14 @@ routes! {
     "GET" "/repos/{owner}/{repo}/rules/branches/{branch}" "metadata=read", Read, repos::rules;
     "GET" "/repos/{owner}/{repo}/actions/permissions/workflow"
         "administration=read", Read, repos::workflow_permissions;
+    "GET" "/repos/{owner}/{repo}/actions/workflows/{workflow_id}"
+        "actions=read", Read, actions::workflow;
+    "GET" "/repos/{owner}/{repo}/environments/{environment_name}"
+        "actions=read", Read, actions::environment;
+    "GET" "/repos/{owner}/{repo}/environments/{environment_name}/deployment-branch-policies"
+        "actions=read", Read, actions::branch_policies;
+    "GET" "/repos/{owner}/{repo}/environments/{environment_name}/secrets"
+        "environments=read", Write, actions::environment_secrets;
     "POST" "/repos/{owner}/{repo}/actions/workflows/{workflow_id}/dispatches"
         "actions=write", Write, repos::workflow_dispatch;
     "POST" "/repos/{owner}/{repo}/dispatches" "contents=write", Write, repos::dispatch;

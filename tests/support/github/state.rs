@@ -319,6 +319,24 @@ pub struct Dispatch {
     pub body: serde_json::Value,
 }
 
+/// Which branches may use an environment.
+#[derive(Debug, Clone)]
+pub enum Branches {
+    All,
+    Protected,
+    Named(Vec<String>),
+}
+
+/// An environment of GitHub Actions.
+#[derive(Debug, Clone)]
+pub struct Environment {
+    pub branches: Branches,
+    /// Whether somebody approves each job.
+    pub reviewed: bool,
+    /// Names of its secrets.
+    pub secrets: Vec<String>,
+}
+
 /// A repository.
 #[derive(Debug, Clone)]
 #[expect(
@@ -347,6 +365,9 @@ pub struct Repo {
     pub allow_rebase: bool,
     pub delete_branch_on_merge: bool,
     pub actions_may_approve: bool,
+    pub environments: BTreeMap<String, Environment>,
+    /// File of a workflow to its state, if it is not active.
+    pub workflow_states: BTreeMap<String, String>,
     pub dispatches: Vec<Dispatch>,
     /// Runs of workflows, which tests make.
     pub runs: Vec<WorkflowRun>,
