@@ -7,6 +7,7 @@
 //! | [`console`] | what a job prints while attempts run |
 //! | [`outputs`] | what a step hands on to the next, and its part of the job summary |
 //! | [`random`] | words that nobody can guess |
+//! | [`schema`] | JSON Schemas of what passes between the steps |
 //! | [`secrets`] | tokens and keys, taken out of what leaves this machine |
 
 pub mod artifact;
@@ -14,6 +15,7 @@ pub mod console;
 pub mod event;
 pub mod outputs;
 pub mod random;
+pub mod schema;
 
 pub use crate::secrets;
 

@@ -85,7 +85,7 @@ impl Hands {
 }
 
 /// An order that was claimed for another machine.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct Handed {
     /// The run.
     pub run: String,

@@ -220,7 +220,12 @@ impl Publisher<'_> {
             transition::put_right(&mut merged);
             ours.push((report_path(sketch), Some(report_for(&merged, self.plan))));
         }
-        let with_log = self.repo.with_files(Some(tree), &ours)?;
+        let tree = if passed {
+            tree.clone()
+        } else {
+            self.that_can_be_pushed(&order.base, tree)?
+        };
+        let with_log = self.repo.with_files(Some(&tree), &ours)?;
         let head = item.branch.as_ref().map(|b| b.head.clone());
         if order.kind == OrderKind::Forward && passed {
             // The merge commit that was checked has the log already.
@@ -267,6 +272,24 @@ impl Publisher<'_> {
             kept,
             carries_approval: false,
         })
+    }
+
+    /// What failed is kept as it is, but for one thing: GitHub takes changes to workflow files from no
+    /// token of Actions
+    /// (<https://docs.github.com/en/actions/reference/security/secure-use>), and all that is pushed with
+    /// them would be refused.
+    fn that_can_be_pushed(&self, base: &str, tree: &str) -> anyhow::Result<String> {
+        if self.ledger.remote().is_none() {
+            return Ok(tree.to_owned());
+        }
+        let workflows: Vec<_> = self
+            .repo
+            .changes(base, tree)?
+            .into_iter()
+            .filter(|c| c.path.starts_with(".github/workflows/"))
+            .map(|c| (c.path, c.before.map(|b| (b.mode, b.oid))))
+            .collect();
+        Ok(self.repo.with_entries(Some(tree), &workflows)?)
     }
 
     fn contains(&self, commit: &str, ancestor: &str) -> anyhow::Result<bool> {

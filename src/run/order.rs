@@ -1,6 +1,7 @@
 //! Orders and results: the two pieces of data that pass between the steps.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::plan::{AgentConfig, Sandbox};
@@ -9,7 +10,7 @@ use crate::plan::{AgentConfig, Sandbox};
 pub const SCHEMA: u32 = 1;
 
 /// Everything an attempt needs, as data.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Order {
     /// Version of this format, [`SCHEMA`].
     pub schema: u32,
@@ -67,7 +68,7 @@ pub struct Order {
 }
 
 /// The agent an order asks for.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct OrderAgent {
     /// Its name in the configuration.
     pub name: String,
@@ -76,7 +77,7 @@ pub struct OrderAgent {
 }
 
 /// Why there is an attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum OrderKind {
     /// The task's first.
@@ -100,7 +101,7 @@ pub enum OrderKind {
 }
 
 /// What an attempt may touch, and what it must.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Scope {
     /// The tasks' files with their limits.
     pub files: Vec<ScopeFile>,
@@ -111,7 +112,7 @@ pub struct Scope {
 }
 
 /// A file that must be there at the end.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ScopeFile {
     /// Id of the task it belongs to.
     pub task: String,
@@ -122,7 +123,7 @@ pub struct ScopeFile {
 }
 
 /// A command that must succeed on the tree.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CheckCommand {
     /// Whether it is the build or an extra check.
     pub kind: CheckKind,
@@ -131,7 +132,7 @@ pub struct CheckCommand {
 }
 
 /// Rules that apply to one file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FileRules {
     /// Path from the root.
     pub path: String,
@@ -140,7 +141,7 @@ pub struct FileRules {
 }
 
 /// A finding that a person let pass, whatever its line is by now.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Waived {
     /// Id of the rule.
     pub rule: String,
@@ -151,7 +152,7 @@ pub struct Waived {
 }
 
 /// What the plan's documents promise about the code, to be looked for in syntax trees.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Design {
     /// API methods that each file must declare, as the documents write them.
     pub methods: Vec<FileNames>,
@@ -164,7 +165,7 @@ pub struct Design {
 }
 
 /// Names that concern one file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FileNames {
     /// Path from the root.
     pub path: String,
@@ -173,7 +174,7 @@ pub struct FileNames {
 }
 
 /// A file of the team's own rules.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RuleFile {
     /// Path from the root.
     pub path: String,
@@ -182,7 +183,9 @@ pub struct RuleFile {
 }
 
 /// What the tool verifies by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum CheckKind {
     /// The files of the task exist and are not empty.
@@ -204,7 +207,7 @@ pub enum CheckKind {
 }
 
 /// What came of an attempt, as data. Nothing in it is the agent's word except `handoff`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AttemptResult {
     /// Version of this format, [`SCHEMA`].
     pub schema: u32,
@@ -217,8 +220,10 @@ pub struct AttemptResult {
     /// Id of the claim it was made under.
     pub claim: String,
     /// When the agent started.
+    #[schemars(with = "String")]
     pub started: Timestamp,
     /// When the last check ended.
+    #[schemars(with = "String")]
     pub finished: Timestamp,
     /// What became of it.
     pub verdict: Verdict,
@@ -242,7 +247,7 @@ pub struct AttemptResult {
 }
 
 /// A place in the tree that a failing build names.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Fault {
     /// Path from the root.
     pub file: String,
@@ -255,7 +260,7 @@ pub struct Fault {
 }
 
 /// What became of an attempt.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", tag = "is")]
 pub enum Verdict {
     /// All checks passed.
@@ -287,7 +292,7 @@ pub enum Verdict {
 }
 
 /// A changed file, as counted by the tool.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FileFact {
     /// Path from the root.
     pub path: String,
@@ -298,7 +303,7 @@ pub struct FileFact {
 }
 
 /// How a file differs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Change {
     /// Not there before.
@@ -310,7 +315,7 @@ pub enum Change {
 }
 
 /// One check with its outcome.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CheckOutcome {
     /// What was verified.
     pub kind: CheckKind,
@@ -327,7 +332,7 @@ pub struct CheckOutcome {
 }
 
 /// The agent's process, as observed by the tool.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AgentReport {
     /// How the process ended.
     pub exit: AgentExit,
@@ -346,6 +351,7 @@ pub struct AgentReport {
     /// An error it reported in its structured output.
     pub error: Option<String>,
     /// When a usage or rate limit ends, if it reported one.
+    #[schemars(with = "Option<String>")]
     pub limited_until: Option<Timestamp>,
     /// Last part of what it printed, capped, invalid UTF-8 replaced.
     pub output_tail: String,
@@ -358,7 +364,7 @@ pub struct AgentReport {
 }
 
 /// How an agent's process ended.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", tag = "is")]
 pub enum AgentExit {
     /// By itself, with this status.
@@ -389,7 +395,7 @@ pub enum AgentExit {
 }
 
 /// An agent's closing statement (the seed's step 1 and `agent-handoffs`). Never believed, only compared.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Handoff {
     /// What the agent says of itself.
     pub status: HandoffStatus,
@@ -421,7 +427,7 @@ pub struct Handoff {
 }
 
 /// What an agent says it did about a thread of a review.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ThreadAnswer {
     /// The name the prompt gave the thread, e.g. `T1`.
     pub thread: String,
@@ -430,7 +436,7 @@ pub struct ThreadAnswer {
 }
 
 /// Handoff statuses (`seed-facts`: hyphens and case are tolerated, unknown words count as blocked).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum HandoffStatus {
     /// Done.

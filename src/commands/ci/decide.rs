@@ -1,17 +1,16 @@
 //! `git pertask ci decide`: brings every run on GitHub up to what people decided, and hands out the
 //! orders that are ready.
 
-use serde::Serialize;
-
 use super::super::cli::{CiDecideArgs, ModeChoice, Settings};
 use super::super::{Exit, context, print, start, usage};
 use super::teller::{self, Teller};
 use super::{Site, interruptible, open_runs, pull_request, standing, workflow};
 use crate::attempt::process::Cancel;
+use crate::ci::schema::{Decided, Standing};
 use crate::ci::{self, Asks};
 use crate::driver::home::RunLock;
 use crate::driver::trust;
-use crate::driver::{Audience as _, Driver, Handed, Hands, Options, Rest};
+use crate::driver::{Audience as _, Driver, Hands, Options, Rest};
 use crate::forge;
 use crate::git::Repo;
 use crate::ledger::Ledger;
@@ -21,27 +20,9 @@ use crate::plan::ForgeKind;
 /// (<https://docs.github.com/en/actions/reference/limits>).
 const MOST: usize = 256;
 
-/// What is printed.
-#[derive(Debug, Default, Serialize)]
-struct Said {
-    schema: u32,
-    runs: Vec<RunSaid>,
-    orders: Vec<Handed>,
-}
-
-#[derive(Debug, Serialize)]
-struct RunSaid {
-    run: String,
-    state: String,
-    pull_request: Option<String>,
-}
-
 /// `git pertask ci decide`.
 pub(super) fn run(args: &CiDecideArgs, teller: &mut Teller) -> anyhow::Result<Exit> {
-    let mut said = Said {
-        schema: 1,
-        ..Said::default()
-    };
+    let mut said = Decided::default();
     let mut exit = Exit::Done;
     match asks(args)? {
         Asks::Nothing { why } => teller.said(&format!("Nothing to do: {why}")),
@@ -59,10 +40,10 @@ pub(super) fn run(args: &CiDecideArgs, teller: &mut Teller) -> anyhow::Result<Ex
 }
 
 /// Says it on stdout, and to the jobs that follow.
-fn answer(said: &Said, teller: &mut Teller) -> anyhow::Result<()> {
+fn answer(said: &Decided, teller: &mut Teller) -> anyhow::Result<()> {
     teller.finish();
     print(&format!("{}\n", serde_json::to_string(&said)?))?;
-    let of_runs = |what: fn(&RunSaid) -> &str| -> String {
+    let of_runs = |what: fn(&Standing) -> &str| -> String {
         let all: Vec<&str> = said
             .runs
             .iter()
@@ -118,7 +99,7 @@ fn asks(args: &CiDecideArgs) -> anyhow::Result<Asks> {
 fn act(
     asks: Asks,
     args: &CiDecideArgs,
-    said: &mut Said,
+    said: &mut Decided,
     teller: &mut Teller,
 ) -> anyhow::Result<Exit> {
     let repo = context::repository()?;
@@ -188,7 +169,7 @@ fn drive(
     site: &Site,
     cancel: &Cancel,
     args: &CiDecideArgs,
-    said: &mut Said,
+    said: &mut Decided,
     teller: &mut Teller,
 ) -> anyhow::Result<Rest> {
     let _lock = RunLock::take(repo, run)?;
@@ -208,7 +189,7 @@ fn drive(
     // Claimed is claimed: they are carried out, whatever went wrong afterwards.
     said.orders.extend(driver.handed());
     let rest = rest?;
-    said.runs.push(RunSaid {
+    said.runs.push(Standing {
         run: run.to_owned(),
         state: standing(&rest.snapshot, &rest.waits),
         pull_request: pull_request(&rest.snapshot.state),

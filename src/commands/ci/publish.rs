@@ -9,6 +9,7 @@ use super::teller::{self, Teller};
 use super::{Site, claimed, interruptible, order_in, pull_request, standing};
 use crate::attempt::folder::{self, Folder};
 use crate::ci::artifact::{self, Expected};
+use crate::ci::schema::{ANSWERS, Published, Standing};
 use crate::driver::home::{Home, RunLock};
 use crate::driver::trust;
 use crate::driver::{Audience as _, Begun, Driver, Hands, Options};
@@ -145,10 +146,15 @@ fn rest(
         teller.said("There is more to do: the workflow was woken");
     }
     teller.finish();
-    let said = serde_json::json!({
-        "schema": 1, "run": run, "state": stands, "pull_request": pull,
-    });
-    print(&format!("{said}\n"))?;
+    let said = Published {
+        schema: ANSWERS,
+        standing: Standing {
+            run: run.clone(),
+            state: stands.clone(),
+            pull_request: pull.clone(),
+        },
+    };
+    print(&format!("{}\n", serde_json::to_string(&said)?))?;
     teller::outputs(&[
         ("run", run),
         ("state", &stands),

@@ -104,7 +104,7 @@ pub enum Sandbox {
 }
 
 /// One agent of the configuration.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct AgentConfig {
     /// Which program is driven, and so how its output is read.
     pub adapter: Adapter,

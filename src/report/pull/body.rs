@@ -131,7 +131,14 @@ pub(super) fn standing(sheet: &Sheet<'_>, caps: Caps) -> String {
         Phase::Running { claim } => match claim.kind {
             OrderKind::Person => "A person's commit is being checked.".to_owned(),
             OrderKind::Forward => "The run branch, merged in, is being checked.".to_owned(),
-            _ => format!("Attempt {} is under way.", claim.attempt),
+            _ => match &claim.holder.workflow {
+                Some(workflow) => format!(
+                    "Attempt {} is under way in {}.",
+                    claim.attempt,
+                    link("a workflow run", &sheet.links.workflow_run(workflow.run))
+                ),
+                None => format!("Attempt {} is under way.", claim.attempt),
+            },
         },
         Phase::Review => match sheet.commit() {
             Some(commit) => format!("**Waits for a review** of {}.", at(commit)),

@@ -18,6 +18,12 @@ impl Links {
         }
     }
 
+    /// The page of a run of a workflow.
+    #[must_use]
+    pub fn workflow_run(&self, run: u64) -> String {
+        self.at("actions/runs", &run.to_string())
+    }
+
     fn at(&self, kind: &str, rest: &str) -> String {
         format!(
             "{}/{kind}/{}",
