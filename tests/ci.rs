@@ -699,3 +699,135 @@ fn what_the_ledger_says_of_commands_and_approvals_changes_nothing() {
         "{order}"
     );
 }
+
+/// Holds a value against one of the schemas in `templates/schema/`.
+fn fits(name: &str, value: &serde_json::Value) {
+    let text = std::fs::read_to_string(format!("templates/schema/{name}.schema.json")).unwrap();
+    let schema = serde_json::from_str(&text).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let wrong: Vec<String> = validator
+        .iter_errors(value)
+        .map(|e| format!("{}: {e}", e.instance_path()))
+        .collect();
+    assert_eq!(wrong, [] as [&str; 0], "{name}: {value:#}");
+}
+
+#[test]
+fn the_files_of_the_three_steps_fit_their_schemas() {
+    let jobs = Jobs::of(Hub::with(APART, support::FULL));
+    let json = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+    let (out, orders) = jobs.decide(&["--plan", "wiz", "--mode", "per-task"]);
+    fits("decided", &json(&out.stdout));
+    let order = jobs
+        .hub
+        .github
+        .git(REPO, ["cat-file", "blob", &*orders[0].order]);
+    fits("order", &json(&order));
+    let result = jobs.attempt(&orders[0]);
+    fits("result", &json(&support::read(&result.join("result.json"))));
+    let out = jobs.publish(&orders[0], &result).code(0);
+    fits("published", &json(&out.stdout));
+}
+
+#[test]
+fn what_failed_is_kept_without_the_workflow_files_that_github_would_refuse() {
+    let agent = "cat > /dev/null\nmkdir -p .github/workflows\necho 'on: push' > .github/workflows/evil.yml\necho half > one.txt\necho '{\"status\":\"complete\"}' > \"$PERTASK_HANDOFF_FILE\"";
+    let jobs = Jobs::of(Hub::configured(
+        APART,
+        agent,
+        "forge = \"github\"\n[limits]\nattempts = 1",
+    ));
+    let (_, orders) = jobs.decide(&["--plan", "wiz", "--mode", "per-task"]);
+    let result = jobs.attempt(&orders[0]);
+    jobs.publish(&orders[0], &result).code(0);
+    assert_eq!(jobs.hub.states(), ["failed", "running"]);
+    let kept = "pertask/wiz/kept/1-one-1";
+    assert_eq!(
+        jobs.hub.github.file(REPO, kept, "one.txt").unwrap(),
+        "half\n"
+    );
+    let evil = jobs
+        .hub
+        .github
+        .file(REPO, kept, ".github/workflows/evil.yml");
+    assert_eq!(evil, None);
+    let body = jobs.hub.github.pull(REPO, 1).body.unwrap_or_default();
+    assert!(body.contains("evil.yml"), "the reason is named: {body}");
+}
+
+/// `ci decide` for an event, as Actions would run it.
+fn event(jobs: &Jobs, name: &str, payload: Option<&serde_json::Value>) -> support::Output {
+    let dir = jobs.machine();
+    let mut command = jobs.command(&dir, true, &["decide"]);
+    command.env("GITHUB_EVENT_NAME", name);
+    if let Some(payload) = payload {
+        let file = jobs.beside(&dir, "event");
+        support::write(&file, payload.to_string());
+        command.env("GITHUB_EVENT_PATH", file);
+    }
+    jobs.hub.sandbox.finish(command)
+}
+
+#[test]
+fn an_event_that_asks_for_nothing_says_why_and_does_nothing() {
+    let jobs = Jobs::of(Hub::with(TWO, GOOD));
+    jobs.settle(&["--plan", "wiz"]);
+    jobs.hub
+        .github
+        .person("olive")
+        .approve(REPO, 1, "")
+        .unwrap();
+    let before = jobs.hub.refs();
+    let comment = |login: &str, repository: &str| {
+        serde_json::json!({
+            "action": "created",
+            "issue": { "number": 1, "pull_request": { "url": "x" } },
+            "comment": { "id": 7, "body": "/pertask status", "user": { "login": login, "id": 9, "type": "User" } },
+            "repository": { "id": 1, "full_name": repository },
+            "sender": { "login": login, "id": 9, "type": "User" },
+        })
+    };
+    let mut said = String::new();
+    for (what, name, payload) in [
+        ("no payload", "issue_comment", None),
+        (
+            "malformed",
+            "issue_comment",
+            Some(serde_json::json!([1, 2])),
+        ),
+        (
+            "another repository",
+            "issue_comment",
+            Some(comment("olive", "acme/other")),
+        ),
+        (
+            "by who may only read",
+            "issue_comment",
+            Some(comment("rose", REPO)),
+        ),
+        (
+            "by a stranger",
+            "issue_comment",
+            Some(comment("nobody", REPO)),
+        ),
+        ("another event", "push", Some(serde_json::json!({}))),
+    ] {
+        let out = event(&jobs, name, payload.as_ref()).code(0);
+        let answer: serde_json::Value = serde_json::from_str(&out.stdout).unwrap();
+        assert_eq!(answer["orders"], serde_json::json!([]), "{what}");
+        said.push_str(&format!("{what}: {}\n", out.stderr.trim()));
+        assert_eq!(jobs.hub.refs(), before, "{what}");
+    }
+    insta::assert_snapshot!(jobs.hub.sandbox.tidy(&said), @r"
+    no payload: Nothing to do: the event issue_comment came without its payload
+    malformed: Nothing to do: the payload of issue_comment is no object
+    another repository: Nothing to do: the event is of the repository “acme/other”, not of acme/widgets
+    by who may only read: Nothing to do: rose may not write to the repository
+    by a stranger: Nothing to do: nobody may not write to the repository
+    another event: Nothing to do: the event “push” asks for nothing
+    ");
+    // The same comment by somebody who may write wakes it, and all there is to do is done.
+    let out = event(&jobs, "issue_comment", Some(&comment("olive", REPO))).code(0);
+    let answer: serde_json::Value = serde_json::from_str(&out.stdout).unwrap();
+    assert_eq!(answer["orders"].as_array().unwrap().len(), 1);
+}
