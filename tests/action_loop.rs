@@ -105,26 +105,17 @@ fn jobs_get_the_tokens_and_secrets_that_github_would_give_them() {
     ");
 }
 
-/// The repository with the workflows that `init --github` writes, whose agent has a key; its Actions.
+/// The repository with the workflows of `init --github`, its agent having a key; its Actions.
 fn actions(hub: &Hub) -> Act<'_> {
     let config = hub.sandbox.read(".pertask/config.toml") + "env = [\"AGENT_KEY\"]\n";
-    let agent = git_pertask::plan::AgentConfig {
-        adapter: git_pertask::plan::Adapter::Command,
-        command: Vec::new(),
-        env: vec!["AGENT_KEY".to_owned()],
-        timeout_s: 60,
-        max_cost_usd: None,
-        model: None,
-    };
-    let action = format!("{}@v{}", act::product::ACTION, env!("CARGO_PKG_VERSION"));
-    let files = git_pertask::workflow::render(&action, "mine", &agent);
-    let mut files: Vec<_> = files
-        .iter()
-        .map(|(path, text)| (*path, text.as_str()))
-        .collect();
-    files.push((".pertask/config.toml", &config));
-    let olive = hub.github.person("olive");
-    olive.push(REPO, "main", &files, "Add workflows").unwrap();
+    hub.sandbox.write(".pertask/config.toml", config);
+    let action = format!("{}@{}", act::product::ACTION, "0123456789".repeat(4));
+    hub.run(&["init", "--github", "--action", &action]).code(0);
+    hub.sandbox.commit("Carry runs on in GitHub Actions");
+    let token = hub.github.token("olive", "contents,workflows");
+    let url = hub.github.clone_url_as(REPO, &token);
+    hub.sandbox
+        .git(["push", "--quiet", &url, "HEAD:refs/heads/main"]);
     let mut act = Act::new(hub);
     act::product::install(&mut act);
     act.set("PERTASK_TEST_POLL_MS", "50");
@@ -232,6 +223,7 @@ fn lines(runs: &[Run]) -> String {
     lines.join("\n")
 }
 
+/// The pull requests, by branch: those of tasks side by side come in any order.
 fn pulls(hub: &Hub) -> String {
     let pulls = hub.github.pulls(REPO).into_iter().map(|pull| {
         let state = match (&pull.merged, pull.open()) {
@@ -239,14 +231,15 @@ fn pulls(hub: &Hub) -> String {
             (None, open) => if open { "open" } else { "closed" }.to_owned(),
         };
         format!(
-            "#{} {} -> {} by {}, {state}",
-            pull.number,
+            "{} -> {} by {}, {state}",
             pull.head_ref,
             pull.base_ref,
             hub.github.login(pull.author)
         )
     });
-    pulls.collect::<Vec<_>>().join("\n")
+    let mut pulls: Vec<String> = pulls.collect();
+    pulls.sort();
+    pulls.join("\n")
 }
 
 #[test]
@@ -263,7 +256,7 @@ fn reviews_move_a_run_from_its_start_to_its_end_and_nothing_leaks() {
     workflow_dispatch: decide=success wiz (base)/attempt=success wiz (base)/publish=success
     workflow_dispatch: decide=success wiz one/attempt=success wiz one/publish=success
     ");
-    insta::assert_snapshot!(pulls(&hub), @"#1 pertask/wiz/1-one -> pertask/wiz/main by github-actions[bot], open");
+    insta::assert_snapshot!(pulls(&hub), @"pertask/wiz/1-one -> pertask/wiz/main by github-actions[bot], open");
     let mut all = runs;
 
     // Who may not write does not approve.
@@ -299,8 +292,8 @@ fn reviews_move_a_run_from_its_start_to_its_end_and_nothing_leaks() {
     workflow_dispatch: decide=success wiz two/attempt=success wiz two/publish=success
     ");
     insta::assert_snapshot!(pulls(&hub), @r"
-    #1 pertask/wiz/1-one -> pertask/wiz/main by github-actions[bot], merged by github-actions[bot]
-    #2 pertask/wiz/2-two -> pertask/wiz/main by github-actions[bot], open
+    pertask/wiz/1-one -> pertask/wiz/main by github-actions[bot], merged by github-actions[bot]
+    pertask/wiz/2-two -> pertask/wiz/main by github-actions[bot], open
     ");
     all.extend(runs);
 
@@ -312,9 +305,9 @@ fn reviews_move_a_run_from_its_start_to_its_end_and_nothing_leaks() {
     let runs = act.settle(act.comment(2, comment, "created"));
     insta::assert_snapshot!(lines(&runs), @"issue_comment: decide=success wiz (gate)/attempt=success wiz (gate)/publish=success");
     insta::assert_snapshot!(pulls(&hub), @r"
-    #1 pertask/wiz/1-one -> pertask/wiz/main by github-actions[bot], merged by github-actions[bot]
-    #2 pertask/wiz/2-two -> pertask/wiz/main by github-actions[bot], merged by github-actions[bot]
-    #3 pertask/wiz/main -> main by github-actions[bot], open
+    pertask/wiz/1-one -> pertask/wiz/main by github-actions[bot], merged by github-actions[bot]
+    pertask/wiz/2-two -> pertask/wiz/main by github-actions[bot], merged by github-actions[bot]
+    pertask/wiz/main -> main by github-actions[bot], open
     ");
     all.extend(runs);
 
@@ -326,9 +319,9 @@ fn reviews_move_a_run_from_its_start_to_its_end_and_nothing_leaks() {
     workflow_dispatch: decide=success
     ");
     insta::assert_snapshot!(pulls(&hub), @r"
-    #1 pertask/wiz/1-one -> pertask/wiz/main by github-actions[bot], merged by github-actions[bot]
-    #2 pertask/wiz/2-two -> pertask/wiz/main by github-actions[bot], merged by github-actions[bot]
-    #3 pertask/wiz/main -> main by github-actions[bot], merged by olive
+    pertask/wiz/1-one -> pertask/wiz/main by github-actions[bot], merged by github-actions[bot]
+    pertask/wiz/2-two -> pertask/wiz/main by github-actions[bot], merged by github-actions[bot]
+    pertask/wiz/main -> main by github-actions[bot], merged by olive
     ");
     all.extend(runs);
     assert_eq!(hub.states(), ["merged", "merged"]);
@@ -371,4 +364,164 @@ fn reviews_move_a_run_from_its_start_to_its_end_and_nothing_leaks() {
     let found = search.found();
     assert!(found.is_empty(), "{found:#?}");
     assert!(std::fs::read_dir(kept).unwrap().count() > 10);
+}
+
+/// An agent for [`APART`]: the second task takes until the test lets it go on.
+const SLOW: &str = r#"
+cat > /dev/null
+while [ "$PERTASK_TASK" = slow ] && [ ! -e "ROOT/go" ]; do sleep 0.1; done
+echo "$PERTASK_TASK, attempt $PERTASK_ATTEMPT" > "$PERTASK_TASK.txt"
+printf '{"status":"complete","summary":"wrote %s"}' "$PERTASK_TASK" > "$PERTASK_HANDOFF_FILE"
+"#;
+
+/// Two tasks that do not depend on one another, and nothing to build.
+const APART: &str = r#"title = "Two files"
+
+[[task]]
+id = "quick"
+title = "First file"
+file = "quick.txt"
+purpose = "The first"
+
+[[task]]
+id = "slow"
+title = "Second file"
+file = "slow.txt"
+purpose = "The second"
+"#;
+
+#[test]
+fn orders_are_carried_out_side_by_side_and_a_lost_machine_is_no_lost_task() {
+    let hub = Hub::with(APART, "");
+    let root = hub.sandbox.root();
+    hub.sandbox
+        .script(&SLOW.replace("ROOT", &root.display().to_string()));
+    let act = actions(&hub);
+    let person = |login| hub.github.person(login);
+
+    // The slow one is let go when the quick one is shown: neither waits for the other.
+    let shown = || {
+        hub.github
+            .pulls(REPO)
+            .iter()
+            .any(|pull| pull.head_ref.contains("quick"))
+    };
+    let runs = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let until = std::time::Instant::now() + support::LIMIT;
+            while !shown() && std::time::Instant::now() < until {
+                std::thread::park_timeout(std::time::Duration::from_millis(50));
+            }
+            std::fs::write(root.join("go"), "").unwrap();
+        });
+        act.settle(act.dispatch("olive", &json!({"plan": "wiz", "mode": "per-task"})))
+    });
+    insta::assert_snapshot!(lines(&runs), @"workflow_dispatch: decide=success wiz quick-1/attempt=success wiz quick-1/publish=success wiz slow-2/attempt=success wiz slow-2/publish=success");
+    insta::assert_snapshot!(pulls(&hub), @r"
+    pertask/wiz/1-quick -> pertask/wiz/main by github-actions[bot], open
+    pertask/wiz/2-slow -> pertask/wiz/main by github-actions[bot], open
+    ");
+
+    // The same workflow run once more: everything is done already.
+    act.again(&runs[0]);
+    assert_eq!(act.dispatched().map(|event| event.payload), None);
+    insta::assert_snapshot!(pulls(&hub), @r"
+    pertask/wiz/1-quick -> pertask/wiz/main by github-actions[bot], open
+    pertask/wiz/2-slow -> pertask/wiz/main by github-actions[bot], open
+    ");
+
+    // Changes are requested, but the machine is lost before it hands anything on.
+    act.skip_steps(&["Agent", "Checks", "Pack the result", "Hand it on"]);
+    let number = hub
+        .github
+        .pulls(REPO)
+        .iter()
+        .find(|p| p.head_ref.contains("slow"))
+        .unwrap()
+        .number;
+    let review = person("olive")
+        .request_changes(REPO, number, "Say more", &[])
+        .unwrap();
+    let runs = act.settle(act.review(number, review, "submitted"));
+    insta::assert_snapshot!(lines(&runs), @r"
+    pull_request_review: wake=success
+    workflow_dispatch: decide=success wiz slow/attempt=success wiz slow/publish=success
+    ");
+    act.skip_steps(&[]);
+
+    // When it is time, it is tried again.
+    let runs = act.settle(act.schedule("23 */3 * * *"));
+    insta::assert_snapshot!(lines(&runs), @"schedule: decide=success wiz slow/attempt=success wiz slow/publish=success");
+    let file = hub
+        .github
+        .file(REPO, &hub.github.pull(REPO, number).head_sha, "slow.txt");
+    insta::assert_snapshot!(file.unwrap(), @"slow, attempt 2");
+}
+
+#[test]
+fn events_that_ask_for_nothing_end_well_and_give_out_nothing() {
+    let hub = Hub::with(TWO, GOOD);
+    let act = actions(&hub);
+    let person = |login| hub.github.person(login);
+    // A pull request of somebody's own, a fork's whose branch has a run's name, and an issue's comment.
+    person("olive")
+        .push(REPO, "fix", &[("a.txt", "a\n")], "Fix")
+        .unwrap();
+    let own = person("olive").open(REPO, "fix", "main", "Fix").unwrap();
+    let review = person("mallory").approve(REPO, own, "").unwrap();
+    let mut runs = vec![act.run(act.review(own, review, "submitted"))];
+    let fork = person("rose").fork(REPO);
+    person("rose")
+        .push(&fork, "pertask/wiz/1-one", &[("b.txt", "b\n")], "Mine")
+        .unwrap();
+    let foreign = person("rose")
+        .open(REPO, "rose:pertask/wiz/1-one", "main", "Mine")
+        .unwrap();
+    let review = person("mallory").approve(REPO, foreign, "").unwrap();
+    runs.push(act.run(act.review(foreign, review, "submitted")));
+    let comment = person("rose")
+        .comment(REPO, own, "/pertask start wiz")
+        .unwrap();
+    runs.push(act.run(act.comment(own, comment, "created")));
+    let comment = person("rose")
+        .comment(REPO, own, "I like /pertask")
+        .unwrap();
+    runs.push(act.run(act.comment(own, comment, "created")));
+    let mut event = act.comment(own, comment, "created");
+    event.payload = json!({"comment": {"body": "/pertask"}, "issue": {"pull_request": {}}});
+    event.payload["sender"] = json!({"login": "rose"});
+    runs.push(act.run(event));
+
+    insta::assert_snapshot!(lines(&runs), @r"
+    pull_request_review:
+    pull_request_review:
+    issue_comment: decide=success
+    issue_comment:
+    issue_comment: decide=success
+    ");
+    let said = |nth: usize| runs[nth].job("decide").text.clone();
+    assert!(said(2).contains("rose may not write to the repository"));
+    assert!(said(4).contains("does not have a repository"));
+    assert_eq!(act.dispatched().map(|event| event.payload), None);
+    assert!(!hub.refs().contains("pertask"), "{}", hub.refs());
+}
+
+#[test]
+fn a_run_that_cannot_go_on_does_not_hold_up_the_others() {
+    let hub = Hub::with(APART, GOOD);
+    hub.sandbox.write(".pertask/other/plan.toml", APART);
+    let act = actions(&hub);
+    let form = |plan: &str| act.dispatch("olive", &json!({"plan": plan, "mode": "per-task"}));
+    act.run(form("wiz"));
+    // A ledger that is not the one of its name is not believed.
+    let refs = ["refs/pertask/runs/zombie", "refs/pertask/runs/wiz"];
+    hub.github.git(REPO, ["update-ref", refs[0], refs[1]]);
+    let runs = act.settle(form("other"));
+    insta::assert_snapshot!(lines(&runs), @"workflow_dispatch: decide=failure other quick-1/attempt=success other quick-1/publish=success other slow-2/attempt=success other slow-2/publish=success");
+    insta::assert_snapshot!(pulls(&hub), @r"
+    pertask/other/1-quick -> pertask/other/main by github-actions[bot], open
+    pertask/other/2-slow -> pertask/other/main by github-actions[bot], open
+    pertask/wiz/1-quick -> pertask/wiz/main by github-actions[bot], open
+    pertask/wiz/2-slow -> pertask/wiz/main by github-actions[bot], open
+    ");
 }

@@ -122,6 +122,7 @@ pub struct Act<'a> {
     env: BTreeMap<String, OsString>,
     actions: BTreeMap<String, PathBuf>,
     keep: Option<PathBuf>,
+    skip: RefCell<Vec<String>>,
     dispatched: Cell<usize>,
     tokens: RefCell<Vec<String>>,
 }
@@ -158,6 +159,7 @@ impl<'a> Act<'a> {
             env: BTreeMap::new(),
             actions: actions.into(),
             keep: None,
+            skip: RefCell::default(),
             dispatched: Cell::new(hub.github.repo(REPO).dispatches.len()),
             tokens: RefCell::default(),
         }
@@ -206,6 +208,12 @@ impl<'a> Act<'a> {
         fs::create_dir_all(&folder).unwrap();
         self.keep = Some(folder.clone());
         folder
+    }
+
+    /// From now on steps of these names are not run.
+    pub fn skip_steps(&self, names: &[&str]) {
+        self.skip
+            .replace(names.iter().map(|&name| name.to_owned()).collect());
     }
 
     /// Every token that a job was given so far.
@@ -497,6 +505,7 @@ impl<'a> Act<'a> {
                 }
             }
             workflow.mind_empty_matrices();
+            workflow.skip_steps(&self.skip.borrow());
             if let Some(keep) = &self.keep {
                 workflow.add_step(&format!(
                     "- name: Keep what is there\n  if: always()\n  shell: bash\n  env:\n    \

@@ -124,6 +124,31 @@ impl Workflow {
         }
     }
 
+    /// Leaves steps out: this is where the machine was lost.
+    pub fn skip_steps(&mut self, names: &[String]) {
+        for name in names {
+            let first = format!("- name: {name}");
+            let Some(at) = self.lines.iter().position(|line| line.trim() == first) else {
+                continue;
+            };
+            let depth = indent(&self.lines[at]);
+            let rest = &mut self.lines[at + 1..];
+            let mut inner = rest
+                .iter_mut()
+                .take_while(|line| blank(line) || indent(line) > depth);
+            if let Some(line) = inner.find(|line| line.trim().starts_with("if:")) {
+                line.clear();
+            }
+            let gap = " ".repeat(depth + 2);
+            self.lines.insert(at + 1, format!("{gap}if: false"));
+            // The lines of jobs behind it have moved.
+            for job in &mut self.jobs {
+                job.lines.start += usize::from(job.lines.start > at);
+                job.lines.end += usize::from(job.lines.end > at);
+            }
+        }
+    }
+
     /// act works out the matrix of a job that is skipped, too, where what it needs was skipped and has
     /// no outputs.
     pub fn mind_empty_matrices(&mut self) {
