@@ -125,6 +125,18 @@ impl Secrets {
         });
     }
 
+    /// Adds those of another; returns the values that were not known before.
+    pub fn join(&mut self, other: Self) -> Vec<String> {
+        let mut new = Vec::new();
+        for known in other.known {
+            if !self.known.iter().any(|k| k.value == known.value) {
+                new.push(known.value.clone());
+                self.known.push(known);
+            }
+        }
+        new
+    }
+
     /// The values themselves, for the one place that must say them: what has Actions mask them.
     pub fn values(&self) -> impl Iterator<Item = &str> {
         self.known.iter().map(|k| k.value.as_str())

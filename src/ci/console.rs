@@ -57,14 +57,20 @@ impl<W: Write> Console<W> {
     pub fn new(out: W, secrets: Secrets, words: Words) -> Self {
         let mut console = Self {
             out,
-            secrets,
+            secrets: Secrets::default(),
             words,
             stopped: None,
             attempts: VecDeque::new(),
         };
-        let masks: String = console.secrets.values().map(actions::add_mask).collect();
-        console.command(&masks);
+        console.mask(secrets);
         console
+    }
+
+    /// Has more values masked: which variables hold an agent's key is known only with its order.
+    pub fn mask(&mut self, secrets: Secrets) {
+        let new = self.secrets.join(secrets);
+        let masks: String = new.iter().map(|value| actions::add_mask(value)).collect();
+        self.command(&masks);
     }
 
     /// Prints commands of ours.

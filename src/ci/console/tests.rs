@@ -112,6 +112,28 @@ fn an_attempt_is_a_group() {
 }
 
 #[test]
+fn a_key_is_masked_as_soon_as_it_is_known() {
+    let text = printed(|console| {
+        console.said("the key is marked-key-0003");
+        let mut more = secrets();
+        more.add("MY_OTHER_KEY", "marked-key-0003");
+        console.mask(more);
+        console.said("the key is marked-key-0003");
+    });
+    insta::assert_snapshot!(text, @r"
+    ::add-mask::marked-token-0001
+    ::add-mask::two%0Alines-of-a-key 100%25
+    ::stop-commands::<token 1>
+    the key is marked-key-0003
+    ::<token 1>::
+    ::add-mask::marked-key-0003
+    ::stop-commands::<token 2>
+    the key is ***
+    ::<token 2>::
+    ");
+}
+
+#[test]
 fn attempts_side_by_side_have_a_group_each() {
     let text = printed(|console| {
         console.event("", &Event::Check("go build ./...".to_owned()));

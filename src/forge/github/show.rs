@@ -420,3 +420,48 @@ fn note_more(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_with_a_secret_is_sent_once() {
+        let mut secrets = Secrets::default();
+        secrets.add("KEY", "marked-key-0001");
+        let said = |what: &str| format!("{what} says marked-key-0001");
+        let page = Page {
+            head: "c".to_owned(),
+            title: said("title"),
+            body: said("body"),
+            statuses: vec![("pertask/build".to_owned(), "failure".to_owned(), said("it"))],
+            progress: Some(("<!-- p -->".to_owned(), said("progress"))),
+            said: vec![("<!-- s -->".to_owned(), said("said"))],
+            ..Page::default()
+        };
+        let clean = cleaned(&page, &secrets);
+        assert!(!format!("{clean:?}").contains("marked-key"), "{clean:?}");
+        let own = |number, text: &str| OwnComment {
+            number,
+            body: text.replace("marked-key-0001", "***"),
+        };
+        let there = SeenPull {
+            head: "c".to_owned(),
+            title: "title says ***".to_owned(),
+            body: "body says ***".to_owned(),
+            statuses: [(
+                "pertask/build".to_owned(),
+                ("failure".to_owned(), "it says ***".to_owned()),
+            )]
+            .into(),
+            ours: [
+                ("<!-- p -->".to_owned(), own(1, &said("progress"))),
+                ("<!-- s -->".to_owned(), own(2, &said("said"))),
+            ]
+            .into(),
+            ..SeenPull::default()
+        };
+        assert_eq!(steps(&clean, Some(&there), true), []);
+        assert_ne!(steps(&page, Some(&there), true), []);
+    }
+}
