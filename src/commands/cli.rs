@@ -105,10 +105,10 @@ pub(super) struct CiDecideArgs {
     /// Name of a run; every unfinished run on GitHub when left out
     #[arg(long)]
     pub(super) run: Option<String>,
-    /// File with the event's payload; else GITHUB_EVENT_PATH
+    /// File with the event's payload; else the one that Actions names
     #[arg(long, value_name = "FILE")]
     pub(super) event: Option<PathBuf>,
-    /// Name of the event; else GITHUB_EVENT_NAME; without one, every run goes on
+    /// Name of the event; else the one that Actions names; without one, every run goes on
     #[arg(long, value_name = "NAME")]
     pub(super) event_name: Option<String>,
     /// Start a run of this plan first, whatever the event

@@ -207,7 +207,7 @@ fn branches(item: &Item, ours: &str) -> Result<(), String> {
     for attempt in &item.attempts {
         let fits = |kept: &String| {
             kept.strip_prefix(&format!("{ours}kept/"))
-                .is_some_and(|leaf| plan::valid_name(leaf))
+                .is_some_and(plan::valid_name)
         };
         if !attempt.kept.as_ref().is_none_or(fits) {
             return Err(format!(

@@ -43,7 +43,7 @@ pub(super) fn run(args: &CiAttemptArgs, teller: &mut Teller) -> anyhow::Result<E
     };
     if let Some(agent) = &work.begun.order.agent {
         // Only now the names of its keys are known.
-        *teller = Teller::new(&agent.config.env)?;
+        teller.mask(&agent.config.env);
     }
     match args.step {
         AttemptStep::Fetch => {

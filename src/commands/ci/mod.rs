@@ -27,7 +27,7 @@ use teller::Teller;
 
 /// `git pertask ci`.
 pub(super) fn run(command: &CiCommand) -> anyhow::Result<Exit> {
-    let mut teller = Teller::new(&[])?;
+    let mut teller = Teller::new()?;
     let done = match command {
         CiCommand::Decide(args) => decide::run(args, &mut teller),
         CiCommand::Attempt(args) => attempt::run(args, &mut teller),

@@ -174,8 +174,7 @@ fn woken(default: &str) -> (String, String) {
     let file = of_job
         .split('@')
         .next()
-        .and_then(|path| path.rsplit('/').next())
-        .filter(|name| name.ends_with(".yml") || name.ends_with(".yaml"))
-        .unwrap_or("pertask.yml");
+        .and_then(|path| path.split_once("/.github/workflows/"))
+        .map_or("pertask.yml", |(_, name)| name);
     (file.to_owned(), default.to_owned())
 }

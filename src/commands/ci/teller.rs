@@ -28,17 +28,24 @@ pub(super) fn in_actions() -> bool {
 }
 
 impl Teller {
-    /// The one for where this runs; `keys` are names of variables with an agent's keys.
-    pub(super) fn new(keys: &[String]) -> anyhow::Result<Self> {
+    /// The one for where this runs.
+    pub(super) fn new() -> anyhow::Result<Self> {
         if !in_actions() {
             return Ok(Self::Person(Terminal::new()));
         }
-        let secrets = Secrets::of_process(keys);
+        let secrets = Secrets::of_process(&[]);
         Ok(Self::Job(Console::new(
             std::io::stderr(),
             secrets,
             Words::new()?,
         )))
+    }
+
+    /// Has the values of an agent's keys masked, by the names of their variables.
+    pub(super) fn mask(&mut self, keys: &[String]) {
+        if let Self::Job(console) = self {
+            console.mask(Secrets::of_process(keys));
+        }
     }
 
     fn audience(&mut self) -> &mut dyn Audience {
