@@ -5,6 +5,7 @@
 //! | module | what it is for |
 //! |---|---|
 //! | [`effect`] | the one place every lasting effect goes through, numbered |
+//! | [`plant`] | faults planted on purpose, in debug builds only |
 //! | [`text`] | text that others wrote: cleaned, cut, quoted; pure |
 //! | [`secrets`] | tokens and keys, taken out of what leaves this machine; pure but for the environment |
 //! | [`plan`] | what the job is: plan, tasks, order, mode, template; pure |
@@ -36,6 +37,7 @@ pub mod forge;
 pub mod git;
 pub mod ledger;
 pub mod plan;
+pub mod plant;
 pub mod prompt;
 pub mod publish;
 pub mod report;

@@ -194,7 +194,7 @@ impl GitHub {
         self.change(repo, |r| {
             let run = r.runs.iter_mut().find(|run| run.id == id).unwrap();
             run.attempt += 1;
-            run.status = "in_progress".to_owned();
+            "in_progress".clone_into(&mut run.status);
             run.conclusion = None;
             run.attempt
         })
@@ -204,7 +204,7 @@ impl GitHub {
     pub fn run_ends(&self, repo: &str, id: Id, conclusion: &str) {
         self.change(repo, |r| {
             let run = r.runs.iter_mut().find(|run| run.id == id).unwrap();
-            run.status = "completed".to_owned();
+            "completed".clone_into(&mut run.status);
             run.conclusion = Some(conclusion.to_owned());
         });
     }
