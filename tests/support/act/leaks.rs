@@ -1,5 +1,6 @@
 //! Looks for secrets in everything that a run has left: files, git's objects, packs in bundles.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
@@ -10,8 +11,10 @@ use base64::engine::general_purpose::STANDARD;
 
 /// What is looked for, and where it was found.
 pub struct Search {
-    /// The forms that a secret may have.
-    forms: Vec<Vec<u8>>,
+    /// The forms that a secret may have, by how they begin.
+    forms: HashMap<[u8; 4], Vec<Vec<u8>>>,
+    /// Whether one begins with this byte.
+    first: [bool; 256],
     /// A repository that has what packs in bundles build on.
     base: std::path::PathBuf,
     found: Vec<String>,
@@ -22,13 +25,23 @@ pub struct Search {
 impl Search {
     /// For these secrets, as they are and as git and HTTP write them.
     pub fn new(secrets: &[String], base: &Path) -> Self {
-        let forms = secrets.iter().flat_map(|secret| {
+        let mut forms: HashMap<[u8; 4], Vec<Vec<u8>>> = HashMap::new();
+        let mut first = [false; 256];
+        for secret in secrets {
             assert!(secret.len() >= 12, "{secret} may be anywhere by chance");
             let login = STANDARD.encode(format!("x-access-token:{secret}"));
-            [secret.clone(), STANDARD.encode(secret), login]
-        });
+            for form in [secret.clone(), STANDARD.encode(secret), login] {
+                let form = form.into_bytes();
+                first[usize::from(form[0])] = true;
+                forms
+                    .entry(form[..4].try_into().unwrap())
+                    .or_default()
+                    .push(form);
+            }
+        }
         Self {
-            forms: forms.map(String::into_bytes).collect(),
+            forms,
+            first,
             base: base.to_owned(),
             found: Vec::new(),
             seen: (0, 0),
@@ -42,7 +55,16 @@ impl Search {
 
     /// Looks through some bytes.
     pub fn bytes(&mut self, place: &str, bytes: &[u8]) {
-        if self.forms.iter().any(|form| contains(bytes, form)) {
+        let begins = |at: &usize| self.first[usize::from(bytes[*at])];
+        let is_one = |at: usize| {
+            let key = bytes[at..].first_chunk::<4>();
+            let forms = key
+                .and_then(|key| self.forms.get(key))
+                .into_iter()
+                .flatten();
+            forms.into_iter().any(|form| bytes[at..].starts_with(form))
+        };
+        if (0..bytes.len()).filter(begins).any(is_one) {
             self.found.push(place.to_owned());
         }
     }
@@ -76,9 +98,7 @@ impl Search {
                 let bytes = fs::read(&path).unwrap();
                 self.seen.0 += 1;
                 self.bytes(&path.display().to_string(), &bytes);
-                if contains(&bytes, b" git bundle\n") {
-                    self.bundle(&path, &bytes);
-                }
+                self.bundles(&path, &bytes);
             }
         }
     }
@@ -94,11 +114,12 @@ impl Search {
         self.bytes(&format!("objects of {}", repository.display()), &all);
     }
 
-    /// The pack in a bundle, which may be in an archive.
-    fn bundle(&mut self, path: &Path, bytes: &[u8]) {
-        let starts = bytes.windows(8).enumerate();
-        let starts = starts.filter(|(_, window)| window == b"PACK\0\0\0\x02");
-        for (start, _) in starts {
+    /// Packs in bundles, which may be in an archive.
+    fn bundles(&mut self, path: &Path, bytes: &[u8]) {
+        let starts = (0..bytes.len()).filter(|at| bytes[*at] == b'P');
+        let starts = starts.filter(|at| bytes[*at..].starts_with(b"PACK\0\0\0\x02"));
+        // A pack without a bundle's last line before it is one of a repository.
+        for start in starts.filter(|at| *at > 2 && bytes[..*at].ends_with(b"\n\n")) {
             let scratch = tempfile::tempdir().unwrap();
             git(scratch.path(), &["init", "--quiet", "--bare", "."], &[]);
             let alternates = scratch.path().join("objects/info/alternates");
@@ -112,18 +133,6 @@ impl Search {
             self.bytes(&format!("bundle in {}", path.display()), &all);
         }
     }
-}
-
-fn contains(bytes: &[u8], form: &[u8]) -> bool {
-    let mut rest = bytes;
-    while let Some(at) = rest.iter().position(|byte| *byte == form[0]) {
-        rest = &rest[at..];
-        if rest.starts_with(form) {
-            return true;
-        }
-        rest = &rest[1..];
-    }
-    false
 }
 
 fn git(folder: &Path, args: &[&str], input: &[u8]) -> Vec<u8> {
