@@ -257,6 +257,12 @@ fn reviews_move_a_run_from_its_start_to_its_end_and_nothing_leaks() {
     workflow_dispatch: decide=success wiz one/attempt=success wiz one/publish=success
     ");
     insta::assert_snapshot!(pulls(&hub), @"pertask/wiz/1-one -> pertask/wiz/main by github-actions[bot], open");
+    assert!(runs[1].job("decide").summary.contains("```mermaid\n"));
+    // What the agent says is shown, and is no command of the job.
+    let attempt = runs[1].job("wiz one/attempt");
+    assert!(attempt.text.contains("::set-output name=orders::[]"));
+    let command = |name: &str| attempt.commands.iter().any(|(command, _)| command == name);
+    assert!(command("stop-commands") && !command("set-output") && !command("error"));
     let mut all = runs;
 
     // Who may not write does not approve.
@@ -337,6 +343,12 @@ fn reviews_move_a_run_from_its_start_to_its_end_and_nothing_leaks() {
         assert!(run.success, "{}\n{}", run.text(), run.log);
     }
 
+    nothing_leaked(&hub, &act);
+    assert!(std::fs::read_dir(kept).unwrap().count() > 10);
+}
+
+/// Looks through everything that is there at the end.
+fn nothing_leaked(hub: &Hub, act: &Act<'_>) {
     // The agent had its key, and nothing else that opens anything.
     for task in ["one", "two"] {
         let saw = unshifted(
@@ -363,7 +375,6 @@ fn reviews_move_a_run_from_its_start_to_its_end_and_nothing_leaks() {
     assert!(files > 1000 && repositories > 30, "{:?}", search.seen);
     let found = search.found();
     assert!(found.is_empty(), "{found:#?}");
-    assert!(std::fs::read_dir(kept).unwrap().count() > 10);
 }
 
 /// An agent for [`APART`]: the second task takes until the test lets it go on.

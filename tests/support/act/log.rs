@@ -85,7 +85,8 @@ fn read(job: &mut Job, line: &Value) {
         job.steps.push((first, text("stepResult")));
     }
     match line["command"].as_str() {
-        Some("summary") => job.summary.push_str(&text("content")),
+        // Steps of a composite action share the file of the step that uses it.
+        Some("summary") if depth == 1 => job.summary.push_str(&text("content")),
         Some("ignored") => job.ignored.push(text("raw").trim_end().to_owned()),
         Some("set-output") if line["name"].is_string() => {
             job.outputs.push((text("name"), text("arg")));

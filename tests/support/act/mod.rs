@@ -10,6 +10,10 @@
 #![allow(
     dead_code,
     clippy::unwrap_used,
+    clippy::format_collect,
+    clippy::format_push_string,
+    clippy::missing_panics_doc,
+    clippy::must_use_candidate,
     clippy::allow_attributes,
     reason = "each test program uses its own part; a helper that fails is a failed test"
 )]

@@ -172,10 +172,10 @@ impl Workflow {
                 continue;
             }
             let block = &self.lines[job.lines.clone()];
-            let keys = block
+            let mut keys = block
                 .iter()
                 .filter(|line| !blank(line) && indent(line) == 4);
-            let last = keys.last().unwrap();
+            let last = keys.next_back().unwrap();
             assert_eq!(last.trim(), "steps:", "the steps of {} come last", job.id);
             let end = block.iter().rposition(|line| !blank(line)).unwrap();
             let at = job.lines.start + end + 1;
