@@ -113,6 +113,11 @@ impl Runner {
 
     /// A release with this program, known to the action; returns the program's hash.
     pub fn release(&self, version: &str, target: &str, program: &str) -> String {
+        self.release_of(version, target, program.as_bytes())
+    }
+
+    /// The same with a program of bytes.
+    pub fn release_of(&self, version: &str, target: &str, program: &[u8]) -> String {
         let name = format!("git-pertask-{version}-{target}");
         let folder = self.path("temp").join(&name);
         fs::create_dir_all(&folder).unwrap();
@@ -132,10 +137,10 @@ impl Runner {
         fs::remove_dir_all(&folder).unwrap();
         let bytes = fs::read(&archive).unwrap();
         self.know(&format!("{name}.tar.gz"), &hash(&bytes));
-        self.know(&format!("{name}/git-pertask"), &hash(program.as_bytes()));
+        self.know(&format!("{name}/git-pertask"), &hash(program));
         self.server
             .offer(&format!("/v{version}/{name}.tar.gz"), bytes);
-        hash(program.as_bytes())
+        hash(program)
     }
 
     /// Another line of `checksums.txt`.
