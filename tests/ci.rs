@@ -1,5 +1,10 @@
 //! A run in GitHub Actions: decide, attempt and publish, each on a machine of its own.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot be set up has failed"
+)]
+
 #[path = "support/github/mod.rs"]
 mod github;
 #[path = "support/hub.rs"]
@@ -9,6 +14,7 @@ mod jobs;
 mod support;
 
 use hub::{Hub, REPO};
+use std::fmt::Write as _;
 use std::path::Path;
 
 use jobs::{Jobs, edit};
@@ -104,10 +110,10 @@ const HOSTILE: &[Case] = &[
         jobs.forge_bundle(result, &[file], None);
     }),
     ("a file of another task", |jobs, result| {
-        jobs.forge_bundle(result, &[("100644", "two.txt", "mine\n")], None)
+        jobs.forge_bundle(result, &[("100644", "two.txt", "mine\n")], None);
     }),
     ("a symbolic link that leads out", |jobs, result| {
-        jobs.forge_bundle(result, &[("120000", "one.txt", "/etc/passwd")], None)
+        jobs.forge_bundle(result, &[("120000", "one.txt", "/etc/passwd")], None);
     }),
     ("a replaced base", |jobs, result| {
         let dir = jobs.machine();
@@ -139,7 +145,7 @@ const HOSTILE: &[Case] = &[
         file.set_len(2 << 30).unwrap();
     }),
     ("a bundle that is none", |_, result| {
-        std::fs::write(result.join("result.bundle"), "# v2 git bundle\n").unwrap()
+        std::fs::write(result.join("result.bundle"), "# v2 git bundle\n").unwrap();
     }),
     ("a path outside, in the tree", |jobs, result| {
         let (dir, base) = jobs.base_of(result);
@@ -160,7 +166,7 @@ const HOSTILE: &[Case] = &[
         jobs.bundle_of(&dir, result, &tree, &base, &base);
     }),
     ("a file beside those of a result", |_, result| {
-        std::fs::write(result.join("config"), "[core]\n").unwrap()
+        std::fs::write(result.join("config"), "[core]\n").unwrap();
     }),
     ("a link in place of the result", |_, result| {
         let file = result.join("result.json");
@@ -168,13 +174,13 @@ const HOSTILE: &[Case] = &[
         std::os::unix::fs::symlink(result.with_extension("elsewhere"), &file).unwrap();
     }),
     ("a result for another run", |_, result| {
-        edit(result, |r| r["run"] = "secret".into())
+        edit(result, |r| r["run"] = "secret".into());
     }),
     ("a result of another claim", |_, result| {
-        edit(result, |r| r["claim"] = "0123456789abcdef".into())
+        edit(result, |r| r["claim"] = "0123456789abcdef".into());
     }),
     ("a result that is no JSON", |_, result| {
-        std::fs::write(result.join("result.json"), "{").unwrap()
+        std::fs::write(result.join("result.json"), "{").unwrap();
     }),
     (
         "a forged handoff: done, and nothing is there",
@@ -192,7 +198,7 @@ const HOSTILE: &[Case] = &[
         });
     }),
     ("an agent that gives money back", |_, result| {
-        edit(result, |r| r["agent"]["cost_usd"] = (-5.0).into())
+        edit(result, |r| r["agent"]["cost_usd"] = (-5.0).into());
     }),
 ];
 
@@ -223,13 +229,12 @@ fn what_a_hostile_job_hands_on_is_refused_named_and_can_be_tried_again() {
             .trim()
             .to_owned();
         let core = reason.split("was refused: ").nth(1).unwrap().to_owned();
-        said.push_str(&format!("{name}: {core}\n"));
+        writeln!(said, "{name}: {core}").unwrap();
         let start: String = core.chars().take(24).collect();
         let body = pull.body.unwrap_or_default();
         assert!(
             body.replace('\\', "").contains(&start),
-            "{name}: {start}: {}",
-            body
+            "{name}: {start}: {body}"
         );
         if number > 1 {
             // No branch got anything but the log of the attempt.
@@ -585,25 +590,25 @@ const FORGERIES: &[Forgery] = &[
         s["base"]["commit"] = "1111111111111111111111111111111111111111".into();
     }),
     ("the last pull request elsewhere", |s| {
-        s["base"]["branch"] = "release".into()
+        s["base"]["branch"] = "release".into();
     }),
     ("a branch of somebody else's for the run", |s| {
-        s["run_branch"]["name"] = "main".into()
+        s["run_branch"]["name"] = "main".into();
     }),
     ("a branch of somebody else's for a task", |s| {
         s["items"][0]["branch"]["name"] = "main".into();
     }),
     ("a task that the plan does not have", |s| {
-        s["items"][1]["key"] = "three".into()
+        s["items"][1]["key"] = "three".into();
     }),
     ("a task's name that leads out", |s| {
-        s["items"][1]["key"] = "../../x".into()
+        s["items"][1]["key"] = "../../x".into();
     }),
     ("another file", |s| {
-        s["items"][1]["tasks"][0]["file"] = "other.txt".into()
+        s["items"][1]["tasks"][0]["file"] = "other.txt".into();
     }),
     ("a dependency less", |s| {
-        s["items"][1]["depends_on"] = serde_json::json!([])
+        s["items"][1]["depends_on"] = serde_json::json!([]);
     }),
     ("fewer reviews", |s| s["checkpoint"] = "none".into()),
     ("an approval by policy", |s| {
@@ -638,7 +643,7 @@ fn a_ledger_that_does_not_follow_from_its_base_is_not_acted_on() {
         assert_eq!(jobs.hub.refs(), before, "{name}");
         let why = out.stderr.split("not believed here: ").nth(1).unwrap();
         let why = why.split("; nothing was done").next().unwrap();
-        said.push_str(&format!("{name}: {why}\n"));
+        writeln!(said, "{name}: {why}").unwrap();
         jobs.put_ledger(&honest);
     }
     insta::assert_snapshot!(jobs.hub.sandbox.tidy(&said), @r"
@@ -815,7 +820,7 @@ fn an_event_that_asks_for_nothing_says_why_and_does_nothing() {
         let out = event(&jobs, name, payload.as_ref()).code(0);
         let answer: serde_json::Value = serde_json::from_str(&out.stdout).unwrap();
         assert_eq!(answer["orders"], serde_json::json!([]), "{what}");
-        said.push_str(&format!("{what}: {}\n", out.stderr.trim()));
+        writeln!(said, "{what}: {}", out.stderr.trim()).unwrap();
         assert_eq!(jobs.hub.refs(), before, "{what}");
     }
     insta::assert_snapshot!(jobs.hub.sandbox.tidy(&said), @r"
