@@ -1,5 +1,7 @@
 //! The Action as it is used: workflows run by act against the GitHub of the tests.
 
+#![expect(clippy::unwrap_used, reason = "a failing helper is a failing test")]
+
 #[path = "support/act/mod.rs"]
 mod act;
 #[path = "support/github/mod.rs"]
