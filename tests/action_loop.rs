@@ -436,7 +436,13 @@ fn orders_are_carried_out_side_by_side_and_a_lost_machine_is_no_lost_task() {
     ");
 
     // The same workflow run once more: everything is done already.
-    act.again(&runs[0]);
+    let again = act.again(&runs[0]);
+    insta::assert_snapshot!(again.line(), @"workflow_dispatch: decide=success");
+    let said = &again.job("decide").text;
+    assert!(
+        said.contains("Run wiz was started before; it goes on"),
+        "{said}"
+    );
     assert_eq!(act.dispatched().map(|event| event.payload), None);
     insta::assert_snapshot!(pulls(&hub), @r"
     pertask/wiz/1-quick -> pertask/wiz/main by github-actions[bot], open

@@ -134,8 +134,12 @@ fn act(
             base: Some(site.branch.clone()),
             ..Settings::default()
         };
-        let prepared = context::prepare(&repo, &plan, &settings)?;
-        start::create(&repo, prepared, &site.by)?;
+        if let Some(run) = begun_before(&repo, &plan)? {
+            teller.said(&format!("Run {run} was started before; it goes on"));
+        } else {
+            let prepared = context::prepare(&repo, &plan, &settings)?;
+            start::create(&repo, prepared, &site.by)?;
+        }
     }
     let runs = match &args.run {
         Some(run) => vec![context::run_named(&repo, Some(run))?],
@@ -161,6 +165,16 @@ fn act(
     }
     Teller::runs(&stood, &site.web)?;
     Ok(worst)
+}
+
+/// The run that an earlier attempt of this workflow run has started, when somebody pressed "Re-run".
+fn begun_before(repo: &Repo, plan: &str) -> anyhow::Result<Option<String>> {
+    if workflow().attempt == 1 {
+        return Ok(None);
+    }
+    let mut runs = context::all_runs(repo)?.into_iter();
+    let open = runs.find(|(_, s)| s.state.plan == plan && s.state.end.is_none());
+    Ok(open.map(|(run, _)| run))
 }
 
 fn drive(
