@@ -205,7 +205,6 @@ cat > /dev/null
     env
 } | tr 'A-Za-z' 'N-ZA-Mn-za-m' > "$PERTASK_TASK.txt"
 echo "::set-output name=orders::[]"
-echo "::error::not an error of the job"
 printf '{"status":"complete","summary":"wrote %s"}' "$PERTASK_TASK" > "$PERTASK_HANDOFF_FILE"
 "#;
 
