@@ -54,7 +54,7 @@ fn a_run_goes_from_the_form_to_the_last_pull_request_by_jobs_alone() {
         The gate holds
 
     [ID]  [TIME]  robot
-        The commands of the final checklist begins
+        The build of the run branch for the gate begins
 
     [ID]  [TIME]  robot
         Task 2 of 2, two (Second file): merged as [ID] (approved by olive)
@@ -206,13 +206,13 @@ const HOSTILE: &[Case] = &[
 fn what_a_hostile_job_hands_on_is_refused_named_and_can_be_tried_again() {
     let jobs = Jobs::of(Hub::with(TWO, GOOD));
     let (_, orders) = jobs.decide(&["--plan", "wiz"]);
-    let built = jobs.attempt(&orders[0]);
+    let built = jobs.attempt_at_once(&orders[0]);
     jobs.publish(&orders[0], &built).code(0);
     let mut said = String::new();
     for (number, (name, how)) in (1..).zip(HOSTILE) {
         let (out, orders) = jobs.decide(&[]);
         assert_eq!(orders.len(), 1, "{name}: {}", out.text());
-        let result = jobs.attempt(&orders[0]);
+        let result = jobs.attempt_at_once(&orders[0]);
         how(&jobs, &result);
         let before = jobs.hub.github.git(REPO, ["for-each-ref", "refs/heads"]);
         jobs.publish(&orders[0], &result).code(0);
@@ -254,7 +254,7 @@ fn what_a_hostile_job_hands_on_is_refused_named_and_can_be_tried_again() {
             .unwrap();
     }
     let (_, orders) = jobs.decide(&[]);
-    let result = jobs.attempt(&orders[0]);
+    let result = jobs.attempt_at_once(&orders[0]);
     jobs.publish(&orders[0], &result).code(0);
     assert_eq!(jobs.hub.states(), ["review", "pending"]);
     insta::assert_snapshot!(jobs.hub.sandbox.tidy(&said), @r"
@@ -376,7 +376,7 @@ fn a_lost_runner_leaves_nothing_running_and_is_tried_three_times() {
             insta::assert_snapshot!(out.text(), @r#"
             exit 0
             --- stdout
-            {"pull_request":"http://[HOST]/acme/widgets/pull/1","run":"wiz","schema":1,"state":"running"}
+            {"schema":1,"run":"wiz","state":"running","pull_request":"http://[HOST]/acme/widgets/pull/1"}
             --- stderr
             Task 1 of 2, one (First file): taken back, its job ended without handing anything on; it was not the first time, so a person is asked
             Task 1 of 2, one (First file): its branch is laid out, with its log entry

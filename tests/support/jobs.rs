@@ -133,6 +133,14 @@ impl Jobs {
         result
     }
 
+    /// The same in one go, as by hand.
+    pub fn attempt_at_once(&self, order: &Order) -> PathBuf {
+        let dir = self.machine();
+        let result = self.beside(&dir, "result");
+        self.attempt_step(&dir, true, order, "all", &result).code(0);
+        result
+    }
+
     pub fn attempt_step(
         &self,
         dir: &Path,

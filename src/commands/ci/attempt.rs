@@ -50,6 +50,10 @@ pub(super) fn run(args: &CiAttemptArgs, teller: &mut Teller) -> anyhow::Result<E
             work.prepare()?;
             Ok(Exit::Done)
         }
+        AttemptStep::Agent if work.begun.order.agent.is_none() => {
+            teller.said("This order asks no agent, for checks alone");
+            Ok(Exit::Done)
+        }
         AttemptStep::Agent => work.noting(Work::ask, teller),
         AttemptStep::Checks if work.is_unanswered() => {
             teller.said("The agent has not answered; there is nothing to check");

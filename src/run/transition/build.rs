@@ -9,7 +9,7 @@ fn name(key: &str) -> &'static str {
     if key == BASE {
         "The build of the base"
     } else {
-        "The commands of the final checklist"
+        "The build of the run branch for the gate"
     }
 }
 
