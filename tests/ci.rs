@@ -836,3 +836,15 @@ fn an_event_that_asks_for_nothing_says_why_and_does_nothing() {
     let answer: serde_json::Value = serde_json::from_str(&out.stdout).unwrap();
     assert_eq!(answer["orders"].as_array().unwrap().len(), 1);
 }
+
+#[test]
+fn a_ledger_that_cannot_be_read_keeps_no_other_run_from_starting() {
+    let jobs = Jobs::of(Hub::with(TWO, GOOD));
+    let dir = jobs.machine();
+    let url = jobs.hub.github.clone_url_as(REPO, &jobs.hub.token);
+    let push = ["push", "--quiet", &url, "HEAD:refs/pertask/runs/wiz"];
+    jobs.hub.sandbox.git_in(&dir, push);
+    let (out, orders) = jobs.decide(&["--plan", "wiz"]);
+    assert_eq!(out.code, 0, "{}", out.text());
+    assert_eq!((orders.len(), &*orders[0].run), (1, "wiz-2"), "{}", out.text());
+}

@@ -32,6 +32,24 @@ pub(super) fn all_runs(repo: &Repo) -> anyhow::Result<Vec<(String, Snapshot)>> {
     Ok(found)
 }
 
+/// As [`all_runs`], for where one that cannot be read is no reason to stop: those are named apart, and
+/// why is said.
+pub(super) fn readable_runs(repo: &Repo) -> anyhow::Result<(Vec<(String, Snapshot)>, Vec<String>)> {
+    let (mut found, mut unreadable) = (Vec::new(), Vec::new());
+    for run in ledger::runs(repo)? {
+        match Ledger::of(repo, &run).read() {
+            Ok(snapshot) => found.push((run, snapshot)),
+            Err(e @ (LedgerError::Damaged { .. } | LedgerError::Newer { .. })) => {
+                use std::io::Write as _;
+                let _ = writeln!(std::io::stderr().lock(), "warning: {e}");
+                unreadable.push(run);
+            }
+            Err(e) => return Err(e.into()),
+        }
+    }
+    Ok((found, unreadable))
+}
+
 /// The run of this name, or the only unfinished one.
 pub(super) fn run_named(repo: &Repo, name: Option<&str>) -> anyhow::Result<String> {
     if let Some(name) = name {

@@ -166,7 +166,7 @@ fn record(
 
 /// The name for the next run of this plan.
 fn name_of_run(repo: &Repo, plan: &str) -> anyhow::Result<(String, u32)> {
-    let runs = context::all_runs(repo)?;
+    let (runs, unreadable) = context::readable_runs(repo)?;
     if let Some((run, _)) = runs
         .iter()
         .find(|(_, s)| s.state.plan == plan && s.state.end.is_none())
@@ -189,7 +189,7 @@ fn name_of_run(repo: &Repo, plan: &str) -> anyhow::Result<(String, u32)> {
             format!("{plan}-{number}")
         };
         // A plan may itself be named like the second run of another.
-        if runs.iter().all(|(run, _)| *run != name) {
+        if runs.iter().all(|(run, _)| *run != name) && !unreadable.contains(&name) {
             return Ok((name, number));
         }
         number += 1;
