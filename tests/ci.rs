@@ -728,6 +728,8 @@ fn the_files_of_the_three_steps_fit_their_schemas() {
         .github
         .git(REPO, ["cat-file", "blob", &*orders[0].order]);
     fits("order", &json(&order));
+    // Nobody reads a warning there: confined, or not at all.
+    assert_eq!(json(&order)["sandbox"], "require");
     let result = jobs.attempt(&orders[0]);
     fits("result", &json(&support::read(&result.join("result.json"))));
     let out = jobs.publish(&orders[0], &result).code(0);
