@@ -848,5 +848,10 @@ fn a_ledger_that_cannot_be_read_keeps_no_other_run_from_starting() {
     jobs.hub.sandbox.git_in(&dir, push);
     let (out, orders) = jobs.decide(&["--plan", "wiz"]);
     assert_eq!(out.code, 0, "{}", out.text());
-    assert_eq!((orders.len(), &*orders[0].run), (1, "wiz-2"), "{}", out.text());
+    assert_eq!(
+        (orders.len(), &*orders[0].run),
+        (1, "wiz-2"),
+        "{}",
+        out.text()
+    );
 }

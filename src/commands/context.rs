@@ -32,9 +32,12 @@ pub(super) fn all_runs(repo: &Repo) -> anyhow::Result<Vec<(String, Snapshot)>> {
     Ok(found)
 }
 
+/// Runs by name, and the names of those that cannot be read.
+type Readable = (Vec<(String, Snapshot)>, Vec<String>);
+
 /// As [`all_runs`], for where one that cannot be read is no reason to stop: those are named apart, and
 /// why is said.
-pub(super) fn readable_runs(repo: &Repo) -> anyhow::Result<(Vec<(String, Snapshot)>, Vec<String>)> {
+pub(super) fn readable_runs(repo: &Repo) -> anyhow::Result<Readable> {
     let (mut found, mut unreadable) = (Vec::new(), Vec::new());
     for run in ledger::runs(repo)? {
         match Ledger::of(repo, &run).read() {
