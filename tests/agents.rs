@@ -41,6 +41,7 @@ impl Attempt {
                 // So that a test that fails ends.
                 timeout_s: 120,
                 max_cost_usd: None,
+                prices: std::collections::BTreeMap::new(),
                 model: None,
             },
             workdir: path("workspace"),

@@ -380,6 +380,17 @@ pub(super) fn configuration(docs: &AtCommit<'_>, settings: &Settings) -> anyhow:
         )
         .into());
     }
+    let (name, limits) = (&config.agent, config.limits.of_money());
+    if let Some(agent) = config.agents.get(name)
+        && let Some(limit) = limits.first()
+        && !agent.tells_cost()
+    {
+        return Err(usage!(
+            "the agent {name} reports no cost, so `{limit}` of .pertask/config.toml cannot be kept; {}",
+            plan::config::how_to_hold(name, agent)
+        )
+        .into());
+    }
     Ok(config)
 }
 

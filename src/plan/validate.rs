@@ -3,7 +3,7 @@
 use crate::plan::VALIDATION;
 use std::collections::{BTreeMap, HashMap};
 
-use super::config::{Config, unknown_agent};
+use super::config::{Config, unknown_agent, unpriced};
 use super::diagnostic::{At, Diagnostic, Diagnostics, suggest};
 use super::draft::{Draft, TaskDraft};
 use super::names::{
@@ -153,6 +153,13 @@ fn one(task: &TaskDraft, context: &Context<'_>, out: &mut Diagnostics) {
         .filter(|a| !context.config.agents.contains_key(&a.value))
     {
         out.push(unknown_agent(agent, &context.config.agents));
+    }
+    if let Some(name) = &task.agent
+        && let Some(agent) = context.config.agents.get(&name.value)
+        && !agent.tells_cost()
+        && let Some(limit) = context.config.limits.of_money().first()
+    {
+        out.push(unpriced(&name.at, limit, &name.value, agent));
     }
     for rule in task.rules.iter().flatten() {
         if !context.rules.contains(&rule.value.as_str()) {

@@ -189,10 +189,7 @@ mod tests {
                 carries_approval: false,
             },
             branch: "pertask/wiz/x",
-            limits: &crate::plan::Limits {
-                attempts: 3,
-                run_cost_usd: None,
-            },
+            limits: &crate::plan::Config::default().limits,
         };
         transition::finished(state, result, &facts).unwrap()
     }

@@ -1,13 +1,15 @@
 //! The settings shared by all plans: `.pertask/config.toml`.
 
+mod money;
 mod types;
 
 use std::collections::BTreeMap;
 
-use super::diagnostic::{Diagnostic, Diagnostics, Document, Severity, Sited, suggest};
+use super::diagnostic::{Diagnostic, Diagnostics, Document, Severity, suggest};
 use super::documents::Documents;
 use super::names::{NAME_SHAPE, valid_name};
 use super::reader::{self, Key, Kind, Table, Text};
+pub use money::{how_to_hold, unpriced};
 pub use types::*;
 
 /// Path of the settings, from the repository's root.
@@ -89,12 +91,35 @@ static AGENT: &[Key] = &[
     Key {
         name: "max_cost_usd",
         kind: Kind::Money,
-        about: "Money limit of an attempt, for agents that report their cost.",
+        about: "Money limit of an attempt, for agents that report their cost or have prices.",
     },
     Key {
         name: "model",
         kind: Kind::Text,
         about: "Model to ask for.",
+    },
+    Key {
+        name: "prices",
+        kind: Kind::Named(PRICE),
+        about: "What tokens cost by model, `default` for the rest; for the adapter codex.",
+    },
+];
+
+static PRICE: &[Key] = &[
+    Key {
+        name: "input",
+        kind: Kind::Money,
+        about: "US dollars per million tokens that go in.",
+    },
+    Key {
+        name: "cached_input",
+        kind: Kind::Money,
+        about: "US dollars per million of those that were there before; as input.",
+    },
+    Key {
+        name: "output",
+        kind: Kind::Money,
+        about: "US dollars per million tokens that come out.",
     },
 ];
 
@@ -105,9 +130,24 @@ static LIMITS: &[Key] = &[
         about: "Automatic attempts per task; 3.",
     },
     Key {
+        name: "task_cost_usd",
+        kind: Kind::Money,
+        about: "Money limit of a task with all its attempts.",
+    },
+    Key {
+        name: "task_time",
+        kind: Kind::Duration,
+        about: "Time limit of a task with all its attempts.",
+    },
+    Key {
         name: "run_cost_usd",
         kind: Kind::Money,
         about: "Money limit of a run.",
+    },
+    Key {
+        name: "run_time",
+        kind: Kind::Duration,
+        about: "Time limit of all attempts of a run together.",
     },
 ];
 
@@ -145,7 +185,10 @@ impl Default for Config {
             ]),
             limits: Limits {
                 attempts: 3,
+                task_cost_usd: None,
+                task_time_s: None,
                 run_cost_usd: None,
+                run_time_s: None,
             },
             github: Github {
                 approvals: 1,
@@ -164,6 +207,7 @@ fn default_agent(adapter: Adapter, program: &str) -> AgentConfig {
         timeout_s: TIMEOUT_S,
         max_cost_usd: None,
         model: None,
+        prices: BTreeMap::new(),
     }
 }
 
@@ -219,7 +263,7 @@ fn fill(mut table: Table, out: &mut Diagnostics) -> Config {
     if let Some(mut limits) = table.table("limits") {
         let attempts = limits.count("attempts");
         config.limits.attempts = attempts.map_or(config.limits.attempts, |count| count.value);
-        config.limits.run_cost_usd = limits.money("run_cost_usd").map(|money| money.value);
+        money::limits(&mut config, &mut limits, out);
     }
     if let Some(mut github) = table.table("github") {
         let approvals = github.count("approvals");
@@ -300,22 +344,7 @@ fn agent(
         .seconds("timeout")
         .map_or(agent.timeout_s, |limit| limit.value);
     agent.model = table.text("model").map(|model| model.value);
-    if let Some(Sited { value, at }) = table.money("max_cost_usd") {
-        if agent.adapter == Adapter::Claude {
-            agent.max_cost_usd = Some(value);
-        } else {
-            out.push(
-                Diagnostic::error(
-                    &at,
-                    format!(
-                        "the agent `{}` reports no cost, so it cannot be limited",
-                        name.value
-                    ),
-                )
-                .help("limit its time with `timeout`; only the adapter \"claude\" reports cost"),
-            );
-        }
-    }
+    money::agent(name, &mut agent, &mut table, out);
     agent
 }
 

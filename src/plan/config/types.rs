@@ -118,6 +118,42 @@ pub struct AgentConfig {
     pub max_cost_usd: Option<f64>,
     /// Model to ask for, where the adapter has a way to say so.
     pub model: Option<String>,
+    /// What tokens cost, by model, for an agent that reports tokens and no cost.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub prices: BTreeMap<String, Price>,
+}
+
+/// Name in a price table for every model that is not named there.
+pub const ANY_MODEL: &str = "default";
+
+/// What tokens of a model cost, in US dollars per million.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Price {
+    /// What goes in.
+    pub input: f64,
+    /// What goes in and was there before; as the rest of the input when absent.
+    pub cached_input: Option<f64>,
+    /// What comes out.
+    pub output: f64,
+}
+
+impl AgentConfig {
+    /// Whether it is known at the end of an attempt what it cost, so that money can be limited.
+    #[must_use]
+    pub fn tells_cost(&self) -> bool {
+        match self.adapter {
+            Adapter::Claude => true,
+            Adapter::Codex => self.price().is_some(),
+            Adapter::Command => false,
+        }
+    }
+
+    /// What tokens of the model that is asked for cost.
+    #[must_use]
+    pub fn price(&self) -> Option<Price> {
+        let named = self.model.as_ref().and_then(|model| self.prices.get(model));
+        named.or_else(|| self.prices.get(ANY_MODEL)).copied()
+    }
 }
 
 /// How an agent program is driven.
@@ -137,8 +173,30 @@ pub enum Adapter {
 pub struct Limits {
     /// Automatic attempts per task before a person is asked.
     pub attempts: u32,
+    /// Money limit of one task with all its attempts, in US dollars.
+    #[serde(default)]
+    pub task_cost_usd: Option<f64>,
+    /// Time limit of one task with all its attempts, in seconds.
+    #[serde(default)]
+    pub task_time_s: Option<u64>,
     /// Money limit of the whole run, in US dollars.
     pub run_cost_usd: Option<f64>,
+    /// Time limit of all attempts of the run together, in seconds.
+    #[serde(default)]
+    pub run_time_s: Option<u64>,
+}
+
+impl Limits {
+    /// The settings that limit money across attempts, by name.
+    #[must_use]
+    pub fn of_money(&self) -> Vec<&'static str> {
+        let named = [
+            ("task_cost_usd", self.task_cost_usd),
+            ("run_cost_usd", self.run_cost_usd),
+        ];
+        let set = named.into_iter().filter(|(_, limit)| limit.is_some());
+        set.map(|(name, _)| name).collect()
+    }
 }
 
 /// Settings of the GitHub forge.

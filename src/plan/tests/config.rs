@@ -30,7 +30,7 @@ fn every_setting_is_read() {
     let config = load(
         r#"
 template = "migration"
-agent = "mine"
+agent = "codex"
 forge = "github"
 checkpoint = "high-risk"
 merge = "rebase"
@@ -46,9 +46,22 @@ model = "opus"
 adapter = "claude"
 command = ["nix", "run", "claude"]
 max_cost_usd = 2.5
+[agents.codex]
+max_cost_usd = 3
+model = "big"
+[agents.codex.prices.default]
+input = 1.25
+output = 10
+[agents.codex.prices."big"]
+input = 2
+cached_input = 0.5
+output = 20.0
 [limits]
 attempts = 5
+task_cost_usd = 9
+task_time = "2h"
 run_cost_usd = 50.0
+run_time = "10h"
 [github]
 approvals = 2
 reviewers = ["octocat", "my-org/my-team"]
@@ -65,7 +78,20 @@ author_may_approve = true
     assert_eq!(config.agents["wrapped"].max_cost_usd, Some(2.5));
     assert_eq!(config.checkpoint, CheckpointPolicy::HighRisk);
     assert_eq!(config.merge, MergeMethod::Rebase);
+    assert_eq!(config.limits.task_cost_usd, Some(9.0));
+    assert_eq!(config.limits.task_time_s, Some(7200));
     assert_eq!(config.limits.run_cost_usd, Some(50.0));
+    assert_eq!(config.limits.run_time_s, Some(36_000));
+    assert_eq!(config.limits.of_money(), ["task_cost_usd", "run_cost_usd"]);
+    let codex = &config.agents["codex"];
+    assert_eq!(codex.max_cost_usd, Some(3.0));
+    let price = codex.price().expect("its model has a price");
+    assert_eq!(
+        (price.input, price.cached_input, price.output),
+        (2.0, Some(0.5), 20.0)
+    );
+    assert!(codex.tells_cost() && config.agents["wrapped"].tells_cost());
+    assert!(!config.agents["mine"].tells_cost());
     assert_eq!(config.github.reviewers, ["octocat", "my-org/my-team"]);
     assert!(config.github.author_may_approve);
 }
@@ -139,13 +165,13 @@ reviewers = ["a b"]
       |
       = help: only names stand here; the values come from your environment
 
-    error: the agent `codex` reports no cost, so it cannot be limited
+    error: the agent `codex` reports no cost, so `max_cost_usd` cannot be kept
      --> .pertask/config.toml:9:16
       |
     9 | max_cost_usd = 5.0
       |                ^^^
       |
-      = help: limit its time with `timeout`; only the adapter "claude" reports cost
+      = help: give `input` and `output` under [agents.codex.prices.default], in US dollars per million tokens, or limit its time
 
     error: `Bad` cannot be the name of an agent
       --> .pertask/config.toml:10:9
@@ -181,4 +207,39 @@ reviewers = ["a b"]
        |
        = help: write a login like "octocat" or a team like "my-org/my-team"
     "#);
+}
+
+#[test]
+fn a_limit_of_money_that_cannot_be_kept_is_an_error() {
+    let errors = load(
+        r#"agent = "mine"
+[agents.mine]
+command = ["my-agent"]
+max_cost_usd = 1
+[agents.mine.prices.default]
+input = 1
+output = 1
+[agents.claude.prices.opus]
+input = 1
+output = 1
+[agents.other]
+adapter = "codex"
+command = ["codex"]
+model = "small"
+max_cost_usd = 2
+[agents.other.prices.big]
+input = 1
+output = 1
+[agents.codex]
+max_cost_usd = 2
+[agents.codex.prices.big]
+input = 1
+[limits]
+task_cost_usd = 3
+run_cost_usd = 4
+task_time = "0s"
+"#,
+    )
+    .expect_err("errors");
+    assert_snapshot!(errors, @r#""#);
 }
