@@ -581,6 +581,19 @@ fn verdict(
     {
         return Verdict::Interrupted;
     }
+    let name = order.agent.as_ref().map_or("", |a| a.name.as_str());
+    if let Some(report) = answered.report.as_ref().filter(|r| r.cost_missing)
+        && report.exit != AgentExit::NotStarted
+    {
+        let missing = format!(
+            "the agent {name} did not say what it cost, though its money is limited, so another attempt is for a person to allow"
+        );
+        let failure = agent::failure(report).map(|why| format!("the agent {name}: {why}"));
+        return Verdict::Failed {
+            reasons: failure.into_iter().chain([missing]).collect(),
+            retryable: false,
+        };
+    }
     let status = answered.handoff.as_ref().map(|h| h.status);
     if let (Some(HandoffStatus::NeedsClarification), Some(handoff)) = (status, &answered.handoff) {
         let question = handoff
@@ -606,13 +619,9 @@ fn verdict(
         let retryable = matches!(
             report.exit,
             AgentExit::Exited { .. } | AgentExit::Signalled { .. }
-        ) && report.limited_until.is_none();
-        let reason = format!(
-            "the agent {}: {reason}",
-            order.agent.as_ref().map_or("", |a| a.name.as_str())
-        );
+        ) && !report.limited;
         return Verdict::Failed {
-            reasons: vec![reason],
+            reasons: vec![format!("the agent {name}: {reason}")],
             retryable,
         };
     }

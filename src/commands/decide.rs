@@ -125,9 +125,14 @@ pub(super) fn revise(args: &ReviseArgs) -> anyhow::Result<Exit> {
 /// `git pertask retry`.
 pub(super) fn retry(args: &RetryArgs) -> anyhow::Result<Exit> {
     let (repo, run, task, state) = meant(&args.which)?;
-    let stopped = |i: &Item| matches!(i.phase, Phase::Failed { .. } | Phase::Blocked { .. });
+    let stopped = |i: &Item| {
+        let limited = i
+            .is_limited()
+            .is_some_and(|a| state.limited.contains_key(a));
+        limited || matches!(i.phase, Phase::Failed { .. } | Phase::Blocked { .. })
+    };
     let item = context::item_meant(&state, task.as_deref(), stopped, "is failed or blocked")?;
-    if state.forge == ForgeKind::Github {
+    if state.forge == ForgeKind::Github && item.is_limited().is_none() {
         let fresh = if args.fresh { " --fresh" } else { "" };
         let said = format!("/pertask retry{fresh}");
         return there::say(&repo, &state, item, &said, &args.which.driving);

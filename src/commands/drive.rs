@@ -115,11 +115,26 @@ pub(super) fn drive_with(
                 }
             })
             .collect();
+        let asks_now = ask && !reviews.is_empty();
+        if !asks_now && let Some(until) = limit_to_wait_for(&rest, driving.watch) {
+            let goes_on = if driving.watch && !here && can_watch(&rest) {
+                watch_there(&mut driver, &rest, &interrupt, &mut told, Some(until))?
+            } else {
+                wait_until(repo, &rest, &interrupt, until)?
+            };
+            if !goes_on {
+                break Rest {
+                    interrupted: true,
+                    ..rest
+                };
+            }
+            continue;
+        }
         if driving.watch && !ask && (only_reviews(&rest) || (!here && can_watch(&rest))) {
             let goes_on = if here {
                 watch(repo, &rest.snapshot, &interrupt)?
             } else {
-                watch_there(&mut driver, &rest, &interrupt, &mut told)?
+                watch_there(&mut driver, &rest, &interrupt, &mut told, None)?
             };
             if !goes_on {
                 break Rest {
@@ -167,13 +182,57 @@ fn can_watch(rest: &Rest) -> bool {
     }
 }
 
-/// Asks the forge for news, at first every quarter of a minute, then up to every two minutes; false
-/// when the person interrupts.
+/// Longest wait for an agent's usage limit to end without being told to stay.
+const PATIENCE: Duration = Duration::from_hours(1);
+
+/// When the first limit of an agent ends that is waited for here.
+fn limit_to_wait_for(rest: &Rest, watching: bool) -> Option<Timestamp> {
+    let ends = rest.waits.iter().filter_map(|w| match w {
+        Wait::Limited { until, .. } => Some(*until),
+        _ => None,
+    });
+    let first = ends.min()?;
+    let short = Timestamp::now() + PATIENCE;
+    (watching || first <= short).then_some(first)
+}
+
+/// Waits until then, or until somebody records something; false when the person interrupts.
+fn wait_until(
+    repo: &Repo,
+    rest: &Rest,
+    interrupt: &Interrupt,
+    until: Timestamp,
+) -> anyhow::Result<bool> {
+    let state = &rest.snapshot.state;
+    let mut text = format!(
+        "Run {} goes on by itself at {} (Ctrl-C stops waiting). Waiting for:\n",
+        state.run,
+        report::words::time(until)
+    );
+    for sentence in report::waits::sentences(state, &rest.waits) {
+        text.push_str("- ");
+        text.push_str(&sentence);
+        text.push('\n');
+    }
+    eprint(&text);
+    let ledger = Ledger::of(repo, &state.run);
+    while !interrupt.cancel.is_cancelled() {
+        if Timestamp::now() >= until || ledger.tip()?.as_ref() != Some(&rest.snapshot.commit) {
+            return Ok(true);
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    Ok(false)
+}
+
+/// Asks the forge for news, at first every quarter of a minute, then up to every two minutes, until
+/// then at the latest; false when the person interrupts.
 fn watch_there(
     driver: &mut Driver<'_>,
     rest: &Rest,
     interrupt: &Interrupt,
     told: &mut String,
+    limit: Option<Timestamp>,
 ) -> anyhow::Result<bool> {
     const FIRST: Duration = Duration::from_secs(15);
     const LONGEST: Duration = Duration::from_mins(2);
@@ -213,6 +272,9 @@ fn watch_there(
         while Instant::now() < until {
             if interrupt.cancel.is_cancelled() {
                 return Ok(false);
+            }
+            if limit.is_some_and(|limit| Timestamp::now() >= limit) {
+                return Ok(true);
             }
             std::thread::sleep(Duration::from_millis(100).min(until - Instant::now()));
         }
@@ -531,7 +593,7 @@ fn finish(repo: &Repo, rest: &Rest) -> anyhow::Result<Exit> {
                 | Wait::Base { .. }
         )
     };
-    let elsewhere = |w: &Wait| matches!(w, Wait::Elsewhere { .. });
+    let elsewhere = |w: &Wait| matches!(w, Wait::Elsewhere { .. } | Wait::Limited { .. });
     Ok(if rest.waits.iter().any(person) {
         Exit::PersonNeeded
     } else if rest.waits.iter().any(elsewhere) {

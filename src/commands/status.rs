@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use super::cli::StatusArgs;
 use super::{Exit, context, drive, print};
 use crate::driver::home;
+use crate::driver::orders::Orders;
 use crate::git::Repo;
 use crate::ledger::Ledger;
 use crate::plan::ForgeKind;
@@ -49,13 +50,27 @@ fn named(repo: &Repo, args: &StatusArgs) -> anyhow::Result<State> {
 }
 
 /// What the run waits for, as far as the ledger alone says; refs are not looked at.
-pub(super) fn waits(_repo: &Repo, state: &State) -> Vec<Wait> {
+pub(super) fn waits(repo: &Repo, state: &State) -> Vec<Wait> {
     let mut facts = Facts {
         now: Timestamp::now(),
         base_built: true,
         gate_seen: true,
         ..Facts::default()
     };
+    // Without them nothing is known of limits; that is no reason to say nothing.
+    let ledger = Ledger::of(repo, &state.run);
+    if let Ok(Some(tip)) = ledger.tip()
+        && let (Ok(plan), Ok(config)) = (ledger.plan(&tip), ledger.config(&tip))
+    {
+        let orders = Orders {
+            repo,
+            plan: &plan,
+            config: &config,
+            state,
+        };
+        facts.agents = orders.agents();
+        facts.limits = Some(config.limits.clone());
+    }
     for item in &state.items {
         if let Phase::Running { claim } = &item.phase
             && home::is_gone(&claim.holder)

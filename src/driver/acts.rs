@@ -212,7 +212,7 @@ impl Driver<'_> {
         let order = orders.next(item)?;
         // What a lost process left for the same order is used, what belongs to another is put aside.
         let earlier: Option<Begun> = folder.read(folder::ORDER)?;
-        if earlier.is_some_and(|b| b.order != order) {
+        if earlier.is_some_and(|b| !b.order.asks_the_same(&order)) {
             folder = aside(&folder)?;
         }
         let slot = self.workers.free_slot();

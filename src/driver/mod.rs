@@ -38,7 +38,7 @@ use crate::run::state::{Claim, Item, Person, Phase, State, Workflow};
 use crate::run::transition::{self, NotPossible};
 use crate::run::{BASE, GATE};
 use home::Home;
-use orders::plain;
+use orders::{Orders, plain};
 use workers::{Done, Workers};
 
 /// What the person at the terminal is told while the loop turns.
@@ -353,6 +353,13 @@ impl<'a> Driver<'a> {
                 self.options.jobs.saturating_sub(busy)
             },
             limits: Some(self.config.limits.clone()),
+            agents: Orders {
+                repo: self.repo,
+                plan: &self.plan,
+                config: &self.config,
+                state,
+            }
+            .agents(),
             base_built: self.base_built || (!self.options.again && state.base_build.is_some()),
             rules_named: self.rules_named(),
             gate_seen: self.gate_seen.as_ref() == Some(&state.run_branch.head)

@@ -1,5 +1,7 @@
 //! Makes an order: where an attempt starts, what it is told, what it is judged by.
 
+use std::collections::BTreeMap;
+
 use anyhow::Context as _;
 use sha2::Digest as _;
 
@@ -9,6 +11,7 @@ use crate::git::Repo;
 use crate::plan::{Config, Documents, Plan, Task};
 use crate::publish;
 use crate::rules::user::UserRule;
+use crate::run::budget;
 use crate::run::order::{
     CheckCommand, CheckKind, Design, FileNames, FileRules, Order, OrderAgent, OrderKind, RuleFile,
     SCHEMA, Scope, ScopeFile, Waived,
@@ -44,19 +47,21 @@ impl Orders<'_> {
     pub fn next(&self, item: &Item) -> anyhow::Result<Order> {
         let start = self.start(item)?;
         let tasks = self.tasks(item);
-        let agent_name = match tasks.as_slice() {
-            [task] => task
-                .agent
-                .clone()
-                .unwrap_or_else(|| self.config.agent.clone()),
-            _ => self.config.agent.clone(),
-        };
+        let agent_name = self.agent(item).to_owned();
         let agent = if matches!(start.kind, OrderKind::Forward | OrderKind::Person) {
             None
         } else {
             let config = self.config.agents.get(&agent_name).cloned();
-            let config = config
+            let mut config = config
                 .with_context(|| format!("the configuration has no agent named {agent_name}"))?;
+            // What is left to the task and the run limits the attempt, too.
+            let left = budget::left(self.state, item, &self.config.limits);
+            config.timeout_s = left
+                .time_s
+                .map_or(config.timeout_s, |s| s.min(config.timeout_s));
+            if config.tells_cost() {
+                config.max_cost_usd = budget::least(config.max_cost_usd, left.cost_usd);
+            }
             Some(OrderAgent {
                 name: agent_name,
                 config,
@@ -150,6 +155,25 @@ impl Orders<'_> {
     ///
     /// The P0 validation works on the tasks whose files the violations are in: on all merged ones
     /// when a note is about the whole.
+    /// Name of the agent that an item's next attempt asks.
+    #[must_use]
+    pub fn agent(&self, item: &Item) -> &str {
+        let named = match self.tasks(item).as_slice() {
+            [task] => task.agent.as_deref(),
+            _ => None,
+        };
+        named.unwrap_or(&self.config.agent)
+    }
+
+    /// Name of the agent that each item would ask.
+    #[must_use]
+    pub fn agents(&self) -> BTreeMap<String, String> {
+        let items = self.state.items.iter();
+        items
+            .map(|i| (i.key.clone(), self.agent(i).to_owned()))
+            .collect()
+    }
+
     pub(super) fn tasks(&self, item: &Item) -> Vec<&Task> {
         if item.key == P0 {
             let compliance = &self.state.compliance;

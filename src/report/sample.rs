@@ -93,6 +93,7 @@ pub fn state() -> State {
         merged: None,
         building: None,
         builds: 0,
+        limited: std::collections::BTreeMap::new(),
         end: None,
     }
 }
@@ -169,6 +170,8 @@ pub fn finish(state: &mut State, key: &str, change: impl FnOnce(&mut Attempt)) {
         agent_version: Some("2.1.0".to_owned()),
         model: Some("opus".to_owned()),
         cost_usd: Some(0.4),
+        cost_missing: false,
+        limited_until: None,
         tokens: Some(12_000),
         prompt_sha256: "5".repeat(64),
         blames: Vec::new(),
@@ -414,6 +417,8 @@ impl Random {
                 agent_version: self.flip().then(|| self.hostile()),
                 model: self.flip().then(|| self.hostile()),
                 cost_usd: self.flip().then_some(f64::NAN),
+                cost_missing: self.flip(),
+                limited_until: None,
                 tokens: None,
                 prompt_sha256: self.hostile(),
                 blames: Vec::new(),

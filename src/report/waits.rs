@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::clean::{line, short_line};
 use super::words;
-use crate::run::decide::{BaseHeld, Wait};
+use crate::run::budget::Reached;
+use crate::run::decide::{BaseHeld, Limit, Wait};
 use crate::run::state::{Claim, Item, Phase, State};
 use crate::run::transition::{round_of, short};
 
@@ -161,11 +162,14 @@ impl<'s> Names<'s> {
                     _ => format!("an attempt on {}, under way here", self.name(item)),
                 }
             }
-            Wait::Budget { limit } => format!(
-                "a larger budget: {} of the run's ${} are spent; raise `run_cost_usd` under `[limits]` in `.pertask/config.toml` and commit it, then `git pertask amend {run}` and `git pertask continue {run}`",
-                words::money(state.cost_usd()),
-                line(limit)
-            ),
+            Wait::Budget { item, reached } => self.budget(&run, item.as_deref(), reached),
+            Wait::Limited { agent, until } => {
+                let agent = line(agent);
+                let until = words::time(*until);
+                format!(
+                    "the usage limit of the agent {agent} to end at {until}; `git pertask continue {run}` goes on then, or name another agent in `.pertask/config.toml`, commit it, and `git pertask amend {run}`"
+                )
+            }
             Wait::Votes { item, why } => format!(
                 "an approval that counts, for {}: {}",
                 self.name(item),
@@ -185,6 +189,23 @@ impl<'s> Names<'s> {
             Wait::BaseBroken => base_broken(state, &run),
             Wait::Gate => gate(state, &run),
         }
+    }
+
+    fn budget(&self, run: &str, item: Option<&str>, reached: &Reached) -> String {
+        let (what, amount): (_, fn(u64) -> String) = match reached.limit {
+            Limit::RunCost | Limit::TaskCost => ("a larger budget", cents),
+            Limit::RunTime | Limit::TaskTime => ("more time", words::duration),
+        };
+        let of = match item {
+            Some(key) => format!("for {}", self.name(key)),
+            None => "for the run".to_owned(),
+        };
+        format!(
+            "{what} {of}: {} of {} are spent; raise `{}` under `[limits]` in `.pertask/config.toml` and commit it, then `git pertask amend {run}` and `git pertask continue {run}`",
+            amount(reached.spent),
+            amount(reached.of),
+            reached.limit.setting(),
+        )
     }
 
     fn stopped(&self, run: &str, key: &str) -> String {
@@ -215,6 +236,11 @@ impl<'s> Names<'s> {
             _ => format!("a decision on {name}: {other}"),
         }
     }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "cents below 2^52")]
+fn cents(cents: u64) -> String {
+    words::money(cents as f64 / 100.0)
 }
 
 fn attempt(claim: &Claim) -> String {
@@ -339,7 +365,24 @@ mod tests {
                 item: item("transform"),
             },
             Wait::Budget {
-                limit: "2.00".to_owned(),
+                item: None,
+                reached: Reached {
+                    limit: Limit::RunCost,
+                    spent: 202,
+                    of: 200,
+                },
+            },
+            Wait::Budget {
+                item: Some(item("types")),
+                reached: Reached {
+                    limit: Limit::TaskTime,
+                    spent: 3900,
+                    of: 3600,
+                },
+            },
+            Wait::Limited {
+                agent: "claude".to_owned(),
+                until: at(0),
             },
             Wait::BaseBroken,
             Wait::Gate,

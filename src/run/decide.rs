@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::approval::Policy;
+use super::budget::Reached;
 use super::order::OrderKind;
 use super::seen::Seen;
 use super::state::{Claim, Item, Phase, State};
@@ -60,6 +61,8 @@ pub struct Facts {
     pub slots: usize,
     /// The pinned limits.
     pub limits: Option<Limits>,
+    /// Name of the agent that each item would ask.
+    pub agents: BTreeMap<String, String>,
     /// Whether this process has already built the base.
     pub base_built: bool,
     /// Whether this process has already looked at the gate, for this head of the run branch.
@@ -245,10 +248,19 @@ pub enum Wait {
         /// The item.
         item: String,
     },
-    /// The money limit of the run is reached.
+    /// A limit of money or time is reached.
     Budget {
-        /// The limit, in US dollars, as text.
-        limit: String,
+        /// The item, when it is the limit of a task.
+        item: Option<String>,
+        /// What was spent, and of how much.
+        reached: Reached,
+    },
+    /// An agent is at its rate or usage limit.
+    Limited {
+        /// Its name.
+        agent: String,
+        /// When it may be asked again.
+        until: Timestamp,
     },
     /// The base does not build.
     BaseBroken,
@@ -280,6 +292,32 @@ pub enum Wait {
         /// Why.
         held: BaseHeld,
     },
+}
+
+/// A limit on what attempts may spend together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// Money of a task.
+    TaskCost,
+    /// Time of a task.
+    TaskTime,
+    /// Money of the run.
+    RunCost,
+    /// Time of the run.
+    RunTime,
+}
+
+impl Limit {
+    /// Its name under `[limits]`.
+    #[must_use]
+    pub fn setting(self) -> &'static str {
+        match self {
+            Self::TaskCost => "task_cost_usd",
+            Self::TaskTime => "task_time",
+            Self::RunCost => "run_cost_usd",
+            Self::RunTime => "run_time",
+        }
+    }
 }
 
 /// What to do, and what it waits for.
@@ -545,37 +583,11 @@ fn merges(state: &State, facts: &Facts, decision: &mut Decision) {
     }
 }
 
-fn starts(state: &State, facts: &Facts, decision: &mut Decision) {
-    let ready = state.items.iter().filter(|item| {
-        matches!(item.phase, Phase::Pending) && undisturbed(item, facts) && state.is_free(item)
-    });
-    let limit = facts.limits.as_ref().and_then(|l| l.run_cost_usd);
-    let over = limit.filter(|limit| state.cost_usd() >= *limit);
-    let mut slots = facts.slots;
-    for item in ready {
-        let asks_agent = !matches!(
-            item.pending.as_ref().map(|p| p.kind),
-            Some(OrderKind::Forward | OrderKind::Person)
-        );
-        if asks_agent && let Some(limit) = over {
-            let wait = Wait::Budget {
-                limit: format!("{limit:.2}"),
-            };
-            if !decision.waits.contains(&wait) {
-                decision.waits.push(wait);
-            }
-        } else if slots > 0 {
-            slots -= 1;
-            decision.actions.push(Action::Start {
-                item: item.key.clone(),
-            });
-        }
-    }
-}
-
 mod forge;
+mod starts;
 
 use forge::{ended, left_out, merged_there, open_there, shown_and_heard};
+use starts::starts;
 
 #[cfg(test)]
 mod tests;

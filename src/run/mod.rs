@@ -3,6 +3,7 @@
 pub mod amend;
 pub mod approval;
 pub mod blame;
+pub mod budget;
 pub mod compliance;
 pub mod decide;
 pub mod order;

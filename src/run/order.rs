@@ -67,6 +67,19 @@ pub struct Order {
     pub claim: Option<String>,
 }
 
+impl Order {
+    /// Whether two orders differ in nothing but how much time and money was left.
+    #[must_use]
+    pub fn asks_the_same(&self, other: &Self) -> bool {
+        let mut like = self.clone();
+        if let (Some(mine), Some(theirs)) = (&mut like.agent, &other.agent) {
+            mine.config.timeout_s = theirs.config.timeout_s;
+            mine.config.max_cost_usd = theirs.config.max_cost_usd;
+        }
+        like == *other
+    }
+}
+
 /// The agent an order asks for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct OrderAgent {
@@ -342,15 +355,21 @@ pub struct AgentReport {
     pub model: Option<String>,
     /// Session id it reported.
     pub session: Option<String>,
-    /// Cost it reported, in US dollars.
+    /// Cost it reported, or what its tokens cost by its price table, in US dollars.
     pub cost_usd: Option<f64>,
+    /// Its money is limited, and what it cost is not known.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cost_missing: bool,
     /// Tokens it reported, in and out together.
     pub tokens: Option<u64>,
     /// Turns it reported.
     pub turns: Option<u32>,
     /// An error it reported in its structured output.
     pub error: Option<String>,
-    /// When a usage or rate limit ends, if it reported one.
+    /// It reported that it ended because of a usage or rate limit.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub limited: bool,
+    /// When that ends, if it said so.
     #[schemars(with = "Option<String>")]
     pub limited_until: Option<Timestamp>,
     /// Last part of what it printed, capped, invalid UTF-8 replaced.

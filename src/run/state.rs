@@ -3,6 +3,8 @@
 //! One value of [`State`] is everything `decide` knows about the past. It changes only through the
 //! transitions in [`super::transition`], each of which becomes one ledger commit.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -68,6 +70,9 @@ pub struct State {
     /// How many of them were handed over so far.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub builds: u32,
+    /// Agents that said they are at a rate or usage limit, and until when.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub limited: BTreeMap<String, Timestamp>,
     /// How the run ended.
     pub end: Option<End>,
 }
@@ -410,9 +415,16 @@ pub struct Attempt {
     /// Cost it reported, in US dollars.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost_usd: Option<f64>,
+    /// Money was limited, and what it cost is not known.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cost_missing: bool,
     /// Tokens it reported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens: Option<u64>,
+    /// The agent stopped because of a rate or usage limit, which ends then. Such an attempt does not
+    /// count against the limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limited_until: Option<Timestamp>,
     /// sha256 of the prompt.
     pub prompt_sha256: String,
     /// Keys of the items whose files its build failed in, and which were reopened for it. Such an
@@ -634,11 +646,13 @@ impl State {
     /// Money spent so far, as far as agents reported it, in US dollars.
     #[must_use]
     pub fn cost_usd(&self) -> f64 {
-        self.items
-            .iter()
-            .flat_map(|i| &i.attempts)
-            .filter_map(|a| a.cost_usd)
-            .sum()
+        super::budget::cost_usd(self.items.iter().flat_map(|i| &i.attempts))
+    }
+
+    /// Time that attempts of agents took so far, in seconds.
+    #[must_use]
+    pub fn time_s(&self) -> u64 {
+        super::budget::time_s(self.items.iter().flat_map(|i| &i.attempts))
     }
 }
 
@@ -702,8 +716,30 @@ impl Item {
             .iter()
             .filter(|a| a.number >= self.count_from && a.outcome != Outcome::Interrupted)
             .filter(|a| !matches!(a.kind, OrderKind::Forward | OrderKind::Person))
-            .filter(|a| a.blames.is_empty())
+            .filter(|a| a.blames.is_empty() && a.limited_until.is_none())
             .count()
+    }
+
+    /// The agent at whose usage limit its latest attempt ended, if another is to follow.
+    #[must_use]
+    pub fn is_limited(&self) -> Option<&str> {
+        let last = self
+            .attempts
+            .last()
+            .filter(|_| self.phase == Phase::Pending)?;
+        last.limited_until.map(|_| last.by.as_str())
+    }
+
+    /// Money spent on it so far, as far as agents reported it, in US dollars.
+    #[must_use]
+    pub fn cost_usd(&self) -> f64 {
+        super::budget::cost_usd(self.attempts.iter())
+    }
+
+    /// Time that attempts of agents on it took so far, in seconds.
+    #[must_use]
+    pub fn time_s(&self) -> u64 {
+        super::budget::time_s(self.attempts.iter())
     }
 
     /// The number the next attempt gets.

@@ -126,6 +126,7 @@ impl Reader for Events {
         }
         if self.said.error.is_none() {
             // Whatever limit was near, the work got done.
+            self.said.limited = false;
             self.said.limited_until = None;
         }
         self.said
@@ -162,11 +163,12 @@ impl Events {
     }
 
     fn limit(&mut self, info: &Value) {
-        if info["status"] == "rejected" {
-            self.said.limited_until = info["resetsAt"]
-                .as_i64()
-                .and_then(|at| Timestamp::from_second(at).ok());
-        }
+        // The newest word counts: after a refusal it may have been let through.
+        self.said.limited = info["status"] == "rejected";
+        self.said.limited_until = info["resetsAt"]
+            .as_i64()
+            .and_then(|at| Timestamp::from_second(at).ok())
+            .filter(|_| self.said.limited);
     }
 
     fn result(&mut self, event: &Value) {

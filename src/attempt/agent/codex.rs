@@ -14,8 +14,8 @@ use anyhow::bail;
 use serde_json::Value;
 
 use super::{
-    ERROR_MAX, EVENT_MAX, Invocation, Prepared, Progress, Reader, Said, activity, configured,
-    handoff, login, parent, shown_path, text,
+    ERROR_MAX, EVENT_MAX, Invocation, Prepared, Progress, Reader, Said, Usage, activity,
+    configured, handoff, login, parent, shown_path, text,
 };
 use crate::attempt::process::{Env, Flow, Lines};
 
@@ -96,7 +96,7 @@ struct Events {
     workdir: PathBuf,
     last_file: PathBuf,
     said: Said,
-    tokens: Option<u64>,
+    usage: Option<Usage>,
     turns: u32,
     finished: bool,
     last_error: Option<String>,
@@ -127,7 +127,7 @@ impl Reader for Events {
                 self.add(&event["usage"]);
                 progress(Progress::Cost {
                     usd: None,
-                    tokens: self.tokens,
+                    tokens: self.tokens(),
                 });
             }
             Some("turn.failed") => {
@@ -156,7 +156,8 @@ impl Reader for Events {
         if let Ok(Some(message)) = handoff::read(&self.last_file) {
             self.said.last_message = Some(text::clean(&message, MESSAGE_MAX));
         }
-        self.said.tokens = self.tokens;
+        self.said.tokens = self.tokens();
+        self.said.usage = self.usage;
         self.said.turns = (self.turns > 0).then_some(self.turns);
         self.said
     }
@@ -192,10 +193,22 @@ impl Events {
 
     /// Cached input is part of the input, reasoning part of the output.
     fn add(&mut self, usage: &Value) {
-        let names = ["input_tokens", "output_tokens"];
-        for tokens in names.iter().filter_map(|name| usage[name].as_u64()) {
-            self.tokens = Some(self.tokens.unwrap_or(0).saturating_add(tokens));
+        let of = |name: &str| usage[name].as_u64();
+        if of("input_tokens").or(of("output_tokens")).is_none() {
+            return;
         }
+        let sum = self.usage.get_or_insert_default();
+        for (sum, name) in [
+            (&mut sum.input, "input_tokens"),
+            (&mut sum.cached, "cached_input_tokens"),
+            (&mut sum.output, "output_tokens"),
+        ] {
+            *sum = sum.saturating_add(of(name).unwrap_or(0));
+        }
+    }
+
+    fn tokens(&self) -> Option<u64> {
+        self.usage.map(|u| u.input.saturating_add(u.output))
     }
 }
 

@@ -27,6 +27,7 @@ use crate::attempt::process::{
     Cancel, Ended, Env, Event, Exit, Flow, Lines, StartError, Supervised, find_program,
     kill_carriers,
 };
+use crate::plan::config::Price;
 use crate::plan::{Adapter, AgentConfig};
 use crate::run::order::{AgentExit, AgentReport, Handoff};
 
@@ -113,11 +114,38 @@ struct Said {
     session: Option<String>,
     cost_usd: Option<f64>,
     tokens: Option<u64>,
+    usage: Option<Usage>,
     turns: Option<u32>,
     error: Option<String>,
+    limited: bool,
     limited_until: Option<Timestamp>,
     over_budget: bool,
     last_message: Option<String>,
+}
+
+/// Tokens by what they cost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Usage {
+    /// In all that went in.
+    input: u64,
+    /// Of these, those that were there before.
+    cached: u64,
+    output: u64,
+}
+
+impl Usage {
+    /// In US dollars.
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "token counts are far below 2^52, and money is not counted that finely"
+    )]
+    fn cost(&self, price: &Price) -> f64 {
+        let cached = self.cached.min(self.input);
+        let of = |tokens: u64, price: f64| tokens as f64 * price / 1e6;
+        of(self.input - cached, price.input)
+            + of(cached, price.cached_input.unwrap_or(price.input))
+            + of(self.output, price.output)
+    }
 }
 
 /// How one kind of program is driven. The reader sees each line of its stdout.
@@ -135,12 +163,6 @@ struct Prepared {
     reader: Box<dyn Reader>,
 }
 
-/// Whether agents of this adapter say what they cost in US dollars, so that `max_cost_usd` holds.
-#[must_use]
-pub fn reports_cost(adapter: Adapter) -> bool {
-    adapter == Adapter::Claude
-}
-
 /// Asks the agent once and waits until it and all it started are gone. A program that cannot be
 /// started gives a report too, [`AgentExit::NotStarted`] with the reason and the mend as its error.
 ///
@@ -153,11 +175,11 @@ pub async fn run(
     cancel: &Cancel,
     progress: &mut dyn FnMut(Progress),
 ) -> anyhow::Result<Outcome> {
-    if inv.config.max_cost_usd.is_some() && !reports_cost(inv.config.adapter) {
+    if inv.config.max_cost_usd.is_some() && !inv.config.tells_cost() {
         bail!(
-            "`max_cost_usd` cannot hold for the agent `{0}`: it does not say what it costs. Remove \
-             it under `[agents.{0}]` in .pertask/config.toml",
-            inv.name
+            "money cannot be limited for the agent `{}`: it does not say what it costs; {}",
+            inv.name,
+            crate::plan::config::how_to_hold(&inv.name, &inv.config)
         );
     }
     let mut environment = env::allowed(
@@ -284,8 +306,12 @@ fn outcome(inv: &Invocation, ended: &Ended, said: Said, keys: &[String]) -> Outc
     };
     let message = said.last_message.as_deref().unwrap_or_default();
     let found = handoff::find(&inv.handoff_file, &[message, &printed], &masked);
+    let cost_usd = said.cost_usd.or_else(|| {
+        let price = inv.config.price().filter(|_| inv.config.tells_cost())?;
+        Some(said.usage?.cost(&price))
+    });
     let over_budget = said.over_budget
-        || matches!((said.cost_usd, inv.config.max_cost_usd), (Some(cost), Some(max)) if cost > max);
+        || matches!((cost_usd, inv.config.max_cost_usd), (Some(cost), Some(max)) if cost > max);
     let exit = match ended.exit {
         Exit::TimedOut => AgentExit::TimedOut {
             limit_s: inv.config.timeout_s,
@@ -307,12 +333,14 @@ fn outcome(inv: &Invocation, ended: &Ended, said: Said, keys: &[String]) -> Outc
         version: said.version,
         model: said.model,
         session: said.session,
-        cost_usd: said.cost_usd,
+        cost_usd,
+        cost_missing: inv.config.max_cost_usd.is_some() && cost_usd.is_none(),
         tokens: said.tokens,
         turns: said.turns,
         error: said
             .error
             .map(|error| text::clean(&masked(&error), ERROR_MAX)),
+        limited: said.limited,
         limited_until: said.limited_until,
         output_tail: last_bytes(&tail, REPORT_TAIL).to_owned(),
         output_bytes: ended.output.total(),
@@ -372,6 +400,10 @@ pub fn failure(report: &AgentReport) -> Option<String> {
         None => what,
     };
     match report.exit {
+        AgentExit::Exited { .. } if report.limited => Some(with(match report.limited_until {
+            Some(until) => format!("the agent is at its usage limit until {until}"),
+            None => "the agent is at its usage limit".to_owned(),
+        })),
         AgentExit::Exited { code: 0 } => {
             error.map(|error| format!("the agent reported an error: {error}"))
         }

@@ -27,15 +27,19 @@ pub(super) fn agent(
             .help("remove them; they are for the adapter \"codex\""),
         );
     }
+    let mut broken = table.broken("prices");
     for (model, mut table) in written.map(|named| named.value).unwrap_or_default() {
-        if let Some(price) = price(&model, &mut table, out) {
-            agent.prices.insert(model.value, price);
+        match price(&model, &mut table, out) {
+            Some(price) => {
+                agent.prices.insert(model.value, price);
+            }
+            None => broken = true,
         }
     }
     if let Some(Sited { value, at }) = table.money("max_cost_usd") {
         agent.max_cost_usd = Some(value);
         // What is wrong with the prices is said already.
-        if !agent.tells_cost() && !table.broken("prices") {
+        if !agent.tells_cost() && !broken {
             out.push(unpriced(&at, "max_cost_usd", &name.value, agent));
         }
     }

@@ -241,5 +241,67 @@ task_time = "0s"
 "#,
     )
     .expect_err("errors");
-    assert_snapshot!(errors, @r#""#);
+    assert_snapshot!(errors, @r#"
+    error: the agent `mine` reports no cost, so `max_cost_usd` cannot be kept
+     --> .pertask/config.toml:4:16
+      |
+    4 | max_cost_usd = 1
+      |                ^
+      |
+      = help: limit its time with `timeout`, `task_time` and `run_time`; only the adapter "claude" reports cost, and only "codex" the tokens for a price table
+
+    error: the agent `mine` reports no tokens, so prices are of no use
+     --> .pertask/config.toml:5:14
+      |
+    5 | [agents.mine.prices.default]
+      |              ^^^^^^
+      |
+      = help: remove them; they are for the adapter "codex"
+
+    error: the agent `claude` says itself what it costs, so prices are of no use
+     --> .pertask/config.toml:8:16
+      |
+    8 | [agents.claude.prices.opus]
+      |                ^^^^^^
+      |
+      = help: remove them; they are for the adapter "codex"
+
+    error: the agent `other` reports no cost, so `max_cost_usd` cannot be kept
+      --> .pertask/config.toml:15:16
+       |
+    15 | max_cost_usd = 2
+       |                ^
+       |
+       = help: its prices have neither its model "small" nor `default`; add one of them
+
+    error: the price of `big` has no `output`
+      --> .pertask/config.toml:21:22
+       |
+    21 | [agents.codex.prices.big]
+       |                      ^^^
+       |
+       = help: both `input` and `output` are US dollars per million tokens
+
+    error: the agent `mine` reports no cost, so `task_cost_usd` cannot be kept
+      --> .pertask/config.toml:24:17
+       |
+    24 | task_cost_usd = 3
+       |                 ^
+       |
+       = help: limit its time with `timeout`, `task_time` and `run_time`; only the adapter "claude" reports cost, and only "codex" the tokens for a price table
+
+    error: the agent `mine` reports no cost, so `run_cost_usd` cannot be kept
+      --> .pertask/config.toml:25:16
+       |
+    25 | run_cost_usd = 4
+       |                ^
+       |
+       = help: limit its time with `timeout`, `task_time` and `run_time`; only the adapter "claude" reports cost, and only "codex" the tokens for a price table
+
+    error: `task_time` must be between a second and 720 hours
+      --> .pertask/config.toml:26:13
+       |
+    26 | task_time = "0s"
+       |             ^^^^
+    "#);
 }

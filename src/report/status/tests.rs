@@ -203,11 +203,22 @@ fn the_state_of_the_whole() {
         of(
             &state,
             &[Wait::Budget {
-                limit: "1".to_owned()
+                item: None,
+                reached: crate::run::budget::Reached {
+                    limit: crate::run::decide::Limit::RunTime,
+                    spent: 2,
+                    of: 1
+                }
             }]
         ),
         RunState::Failed
     );
+    let limited = || Wait::Limited {
+        agent: "claude".to_owned(),
+        until: at(0),
+    };
+    assert_eq!(of(&state, &[limited()]), RunState::Waiting);
+    assert_eq!(of(&state, &[limited(), Wait::Gate]), RunState::Failed);
     state.end = Some(End {
         at: at(0),
         aborted: false,

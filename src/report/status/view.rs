@@ -158,7 +158,7 @@ impl RunState {
 
     /// An ended run is complete or aborted. Else a broken base or gate fails it; else work under
     /// way makes it running; else a review makes it waiting; else a task, branch or budget that
-    /// needs a person fails it; else it waits for `continue`.
+    /// needs a person fails it; else it waits for `continue`, or for an agent's limit to end.
     fn of(state: &State, waits: &[Wait]) -> Self {
         if let Some(end) = &state.end {
             return if end.aborted {
@@ -172,7 +172,9 @@ impl RunState {
             Self::Failed
         } else if any(|w| matches!(w, Wait::Here { .. } | Wait::Elsewhere { .. })) {
             Self::Running
-        } else if waits.is_empty() || any(|w| matches!(w, Wait::Review { .. })) {
+        } else if any(|w| matches!(w, Wait::Review { .. }))
+            || waits.iter().all(|w| matches!(w, Wait::Limited { .. }))
+        {
             Self::Waiting
         } else {
             Self::Failed

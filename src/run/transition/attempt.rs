@@ -1,11 +1,16 @@
 //! An order is taken, freed, and comes to an end.
 
+use std::time::Duration;
+
+use jiff::Timestamp;
+
 use super::{NotPossible, Said, capital, find, first};
 use crate::plan::{CheckpointPolicy, Limits, Risk};
 use crate::run::P0;
 use crate::run::approval::Carried;
 use crate::run::blame::{self, Blame};
-use crate::run::order::{AttemptResult, OrderKind, Verdict};
+use crate::run::budget;
+use crate::run::order::{AgentExit, AttemptResult, OrderKind, Verdict};
 use crate::run::state::{
     Attempt, Branch, CheckSummary, Claim, Item, Outcome, Pending, Phase, State,
 };
@@ -133,7 +138,15 @@ pub fn finished(
             let how = passed(item, pending, *needs_review, policy, facts);
             format!("{name}: {}", how.replace("{n}", &number.to_string()))
         }
-        Verdict::Failed { .. } => failed(state, result, facts, pending.as_ref(), &name),
+        Verdict::Failed { .. } => match limited_until(result) {
+            Some(until) => {
+                let said = limited(item, pending.as_ref(), until, facts);
+                state.limited.retain(|_, until| *until > result.finished);
+                state.limited.insert(facts.by.to_owned(), until);
+                format!("{name}: {said}")
+            }
+            None => failed(state, result, facts, pending.as_ref(), &name),
+        },
         Verdict::Blocked { reason, attempted } => {
             item.phase = Phase::Blocked {
                 reason: reason.clone(),
@@ -151,10 +164,7 @@ pub fn finished(
             format!("{name}: the agent asks: {question}")
         }
         Verdict::Interrupted => {
-            let kind = match facts.kind {
-                OrderKind::First | OrderKind::Retry => OrderKind::Retry,
-                other => other,
-            };
+            let kind = once_more(facts.kind);
             let errors = pending.as_ref().map(|p| p.errors.clone());
             let errors = errors.unwrap_or_default();
             item.pending = Some(again(kind, pending.as_ref(), errors));
@@ -168,6 +178,59 @@ pub fn finished(
         }
     };
     Ok(capital(&said))
+}
+
+/// Furthest end of a limit that is waited for; whatever is beyond is a matter for a person.
+const LIMITED_AT_MOST: Duration = Duration::from_hours(8 * 24);
+
+/// How many times in a row an agent may be at its limit on one item before a person is asked.
+const LIMITED: usize = 5;
+
+/// When the limit ends because of which the agent could not do its work, and that is waited for.
+fn limited_until(result: &AttemptResult) -> Option<Timestamp> {
+    let agent = result.agent.as_ref().filter(|a| !a.cost_missing)?;
+    let failed = matches!(result.verdict, Verdict::Failed { .. });
+    let until = agent.limited_until.filter(|_| failed)?;
+    (until.duration_since(result.finished) <= LIMITED_AT_MOST.try_into().ok()?).then_some(until)
+}
+
+/// The agent is at its limit: the same is asked again afterwards. Says what follows.
+fn limited(
+    item: &mut Item,
+    pending: Option<&Pending>,
+    until: Timestamp,
+    facts: &Facts<'_>,
+) -> String {
+    let in_a_row = item
+        .attempts
+        .iter()
+        .rev()
+        .take_while(|a| a.limited_until.is_some() && a.number >= item.count_from)
+        .count();
+    let errors = pending.map(|p| p.errors.clone()).unwrap_or_default();
+    item.pending = Some(again(once_more(facts.kind), pending, errors));
+    let by = facts.by;
+    if in_a_row < LIMITED {
+        item.phase = Phase::Pending;
+        return format!(
+            "the agent {by} is at its usage limit until {until}; the attempt does not count"
+        );
+    }
+    let reason = format!(
+        "{LIMITED} times in a row the agent {by} was at its usage limit, now until {until}"
+    );
+    item.phase = Phase::Failed {
+        reasons: vec![reason.clone()],
+    };
+    reason
+}
+
+/// Why there is an attempt after one of this kind that came to nothing.
+fn once_more(kind: OrderKind) -> OrderKind {
+    match kind {
+        OrderKind::First | OrderKind::Retry => OrderKind::Retry,
+        other => other,
+    }
 }
 
 /// Another attempt that hears what the one before was told, and these errors.
@@ -305,6 +368,13 @@ fn failed(
         }
         Blame::Own => {}
     }
+    let over = state
+        .item(&result.item)
+        .and_then(|i| budget::reached(state, i, facts.limits))
+        .filter(|_| by_agent || facts.kind == OrderKind::Conflict);
+    if let Some(over) = over {
+        reasons.push(format!("the limit `{}` is reached", over.limit.setting()));
+    }
     let Some(item) = state.item_mut(&result.item) else {
         return String::new();
     };
@@ -327,7 +397,7 @@ fn failed(
             "{name}: the commit of {} does not pass its checks",
             facts.by
         )
-    } else if *retryable && left > 0 {
+    } else if left > 0 && (*retryable || (over.is_some() && at_its_limit(result))) {
         let kind = match facts.kind {
             OrderKind::Forward | OrderKind::Conflict => OrderKind::Conflict,
             OrderKind::Resumed => OrderKind::Resumed,
@@ -335,8 +405,15 @@ fn failed(
         };
         item.pending = Some(again(kind, pending, failing));
         item.phase = Phase::Pending;
+        let follows = match over {
+            Some(over) => format!(
+                "the limit `{}` is reached, so none follows",
+                over.limit.setting()
+            ),
+            None => "another follows".to_owned(),
+        };
         format!(
-            "{name}: attempt {} fails, another follows: {}",
+            "{name}: attempt {} fails, {follows}: {}",
             result.attempt,
             first(&reasons)
         )
@@ -351,6 +428,17 @@ fn failed(
         item.phase = Phase::Failed { reasons };
         said
     }
+}
+
+/// The agent was ended by what was left to it of time or money.
+fn at_its_limit(result: &AttemptResult) -> bool {
+    let agent = result.agent.as_ref().filter(|a| !a.cost_missing);
+    agent.is_some_and(|a| {
+        matches!(
+            a.exit,
+            AgentExit::TimedOut { .. } | AgentExit::OverBudget { .. }
+        )
+    })
 }
 
 fn record(item: &Item, result: &AttemptResult, facts: &Facts<'_>) -> Attempt {
@@ -396,7 +484,9 @@ fn record(item: &Item, result: &AttemptResult, facts: &Facts<'_>) -> Attempt {
         agent_version: agent.and_then(|a| a.version.clone()),
         model: agent.and_then(|a| a.model.clone()),
         cost_usd: agent.and_then(|a| a.cost_usd),
+        cost_missing: agent.is_some_and(|a| a.cost_missing),
         tokens: agent.and_then(|a| a.tokens),
+        limited_until: limited_until(result),
         prompt_sha256: facts.prompt_sha256.to_owned(),
         blames: Vec::new(),
     }

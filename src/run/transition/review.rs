@@ -133,7 +133,17 @@ pub fn retried(
     by: &Person,
 ) -> Result<Said, NotPossible> {
     let run = state.run.clone();
+    let limited = state.limited.clone();
     let (item, name) = find(state, key)?;
+    if let Some(agent) = item
+        .is_limited()
+        .filter(|agent| limited.contains_key(*agent))
+    {
+        let said = format!("{name}: {} asks to try the agent {agent} again", by.name);
+        let agent = agent.to_owned();
+        state.limited.remove(&agent);
+        return Ok(capital(&said));
+    }
     if !matches!(item.phase, Phase::Failed { .. } | Phase::Blocked { .. }) {
         return Err(NotPossible(format!(
             "{name} is neither failed nor blocked; `git pertask status {run}` says where it stands"

@@ -101,6 +101,7 @@ pub fn start(start: Start<'_>) -> State {
         merged: None,
         building: None,
         builds: 0,
+        limited: std::collections::BTreeMap::new(),
         end: None,
     }
 }

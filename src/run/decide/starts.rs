@@ -1,0 +1,45 @@
+//! Which attempts begin, and what keeps the others from it: limits of ours, and of agents.
+
+use super::super::order::OrderKind;
+use super::super::state::{Item, Phase, State};
+use super::{Action, Decision, Facts, Limit, Wait, undisturbed};
+use crate::run::budget;
+
+pub(super) fn starts(state: &State, facts: &Facts, decision: &mut Decision) {
+    let ready = state.items.iter().filter(|item| {
+        matches!(item.phase, Phase::Pending) && undisturbed(item, facts) && state.is_free(item)
+    });
+    let mut slots = facts.slots;
+    for item in ready {
+        if let Some(wait) = kept_from(state, item, facts) {
+            if !decision.waits.contains(&wait) {
+                decision.waits.push(wait);
+            }
+        } else if slots > 0 {
+            slots -= 1;
+            decision.actions.push(Action::Start {
+                item: item.key.clone(),
+            });
+        }
+    }
+}
+
+/// What keeps an agent from being asked for this item now.
+fn kept_from(state: &State, item: &Item, facts: &Facts) -> Option<Wait> {
+    let kind = item.pending.as_ref().map(|p| p.kind);
+    if matches!(kind, Some(OrderKind::Forward | OrderKind::Person)) {
+        return None;
+    }
+    let limits = facts.limits.as_ref();
+    if let Some(reached) = limits.and_then(|limits| budget::reached(state, item, limits)) {
+        let of_task = matches!(reached.limit, Limit::TaskCost | Limit::TaskTime);
+        let item = of_task.then(|| item.key.clone());
+        return Some(Wait::Budget { item, reached });
+    }
+    let agent = facts.agents.get(&item.key)?;
+    let until = state.limited.get(agent).copied()?;
+    (until > facts.now).then(|| Wait::Limited {
+        agent: agent.clone(),
+        until,
+    })
+}
