@@ -392,13 +392,13 @@ mod tests {
         ];
         let said: Vec<_> = waits.iter().map(|w| sentence(&state, w)).collect();
         insta::assert_snapshot!(said.join("\n"), @r"
-        a review of task 2 of 4, client (HTTP client): read it with `git pertask show wiz client`, then `git pertask approve wiz client` or `git pertask revise wiz client -m …`
-        a decision on task 1 of 4, types (API types), which failed (go build ./... fails: undefined: Asset): `git pertask retry wiz types`, `git pertask revise wiz types -m …` or `git pertask skip wiz types -m …`
         an answer to the agent's question on task 4 of 4, handler (Primary handler), “Which region? # x”: `git pertask revise wiz handler -m …`
         branch pertask/wiz/2-client, which was rewritten: it is at 1111111111, the run knows it at 2222222222; put it back with `git branch --force pertask/wiz/2-client 2222222222222222222222222222222222222222` (first `git branch <name> 1111111111111111111111111111111111111111` to keep what is there), then `git pertask continue wiz`
         attempt 1 on task 3 of 4, transform (Transformations), under way since 2026-01-14T15:46:40Z on laptop (process 4711), until 2026-01-14T16:16:40Z at the latest
         attempt 1 on task 3 of 4, transform (Transformations), under way here since 2026-01-14T15:46:40Z
-        a larger budget: $2.02 of the run's $2.00 are spent; raise `run_cost_usd` under `[limits]` in `.pertask/config.toml` and commit it, then `git pertask amend wiz` and `git pertask continue wiz`
+        a larger budget for the run: $2.02 of $2.00 are spent; raise `run_cost_usd` under `[limits]` in `.pertask/config.toml` and commit it, then `git pertask amend wiz` and `git pertask continue wiz`
+        more time for task 1 of 4, types (API types): 1 hour 5 minutes of 1 hour are spent; raise `task_time` under `[limits]` in `.pertask/config.toml` and commit it, then `git pertask amend wiz` and `git pertask continue wiz`
+        the usage limit of the agent claude to end at 2026-01-14T15:30:00Z; `git pertask continue wiz` goes on then, or name another agent in `.pertask/config.toml`, commit it, and `git pertask amend wiz`
         a base that builds: `go build ./...` fails on main at aaaaaaaaaa; if this machine lacks something, install it and `git pertask continue wiz`; if the code is broken, mend it on main, then `git pertask abort wiz` and `git pertask start wiz`
         a gate that holds: 1 of 1 items do not (Handler registered: integrations.go was not touched); mend it with a commit on pertask/wiz/main, then `git pertask continue wiz`
         a review of nobody: read it with `git pertask show wiz nobody`, then `git pertask approve wiz nobody` or `git pertask revise wiz nobody -m …`
