@@ -47,26 +47,7 @@ impl Orders<'_> {
     pub fn next(&self, item: &Item) -> anyhow::Result<Order> {
         let start = self.start(item)?;
         let tasks = self.tasks(item);
-        let agent_name = self.agent(item).to_owned();
-        let agent = if matches!(start.kind, OrderKind::Forward | OrderKind::Person) {
-            None
-        } else {
-            let config = self.config.agents.get(&agent_name).cloned();
-            let mut config = config
-                .with_context(|| format!("the configuration has no agent named {agent_name}"))?;
-            // What is left to the task and the run limits the attempt, too.
-            let left = budget::left(self.state, item, &self.config.limits);
-            config.timeout_s = left
-                .time_s
-                .map_or(config.timeout_s, |s| s.min(config.timeout_s));
-            if config.tells_cost() {
-                config.max_cost_usd = budget::least(config.max_cost_usd, left.cost_usd);
-            }
-            Some(OrderAgent {
-                name: agent_name,
-                config,
-            })
-        };
+        let agent = self.asked(item, start.kind)?;
         let mut scope = scope_of(&tasks);
         if item.round > 1 || is_extra(&item.key) {
             // What it must also touch was touched in its first round; it may be again.
@@ -149,6 +130,26 @@ impl Orders<'_> {
             sandbox: self.config.sandbox,
             claim: None,
         })
+    }
+
+    /// The agent that an attempt of this kind asks, held to what is left of the limits.
+    fn asked(&self, item: &Item, kind: OrderKind) -> anyhow::Result<Option<OrderAgent>> {
+        if matches!(kind, OrderKind::Forward | OrderKind::Person) {
+            return Ok(None);
+        }
+        let name = self.agent(item).to_owned();
+        let config = self.config.agents.get(&name).cloned();
+        let mut config =
+            config.with_context(|| format!("the configuration has no agent named {name}"))?;
+        // What is left to the task and the run limits the attempt, too.
+        let left = budget::left(self.state, item, &self.config.limits);
+        config.timeout_s = left
+            .time_s
+            .map_or(config.timeout_s, |s| s.min(config.timeout_s));
+        if config.tells_cost() {
+            config.max_cost_usd = budget::least(config.max_cost_usd, left.cost_usd);
+        }
+        Ok(Some(OrderAgent { name, config }))
     }
 
     /// The plan's tasks of an item, in order.

@@ -392,6 +392,8 @@ mod tests {
         ];
         let said: Vec<_> = waits.iter().map(|w| sentence(&state, w)).collect();
         insta::assert_snapshot!(said.join("\n"), @r"
+        a review of task 2 of 4, client (HTTP client): read it with `git pertask show wiz client`, then `git pertask approve wiz client` or `git pertask revise wiz client -m …`
+        a decision on task 1 of 4, types (API types), which failed (go build ./... fails: undefined: Asset): `git pertask retry wiz types`, `git pertask revise wiz types -m …` or `git pertask skip wiz types -m …`
         an answer to the agent's question on task 4 of 4, handler (Primary handler), “Which region? # x”: `git pertask revise wiz handler -m …`
         branch pertask/wiz/2-client, which was rewritten: it is at 1111111111, the run knows it at 2222222222; put it back with `git branch --force pertask/wiz/2-client 2222222222222222222222222222222222222222` (first `git branch <name> 1111111111111111111111111111111111111111` to keep what is there), then `git pertask continue wiz`
         attempt 1 on task 3 of 4, transform (Transformations), under way since 2026-01-14T15:46:40Z on laptop (process 4711), until 2026-01-14T16:16:40Z at the latest
