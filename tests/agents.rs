@@ -545,7 +545,8 @@ fn a_money_limit_that_cannot_hold_is_refused() {
     let error = attempt.run_with(&Cancel::never(), &mut |_| {}).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "`max_cost_usd` cannot hold for the agent `mine`: it does not say what it costs. \
-         Remove it under `[agents.mine]` in .pertask/config.toml"
+        "money cannot be limited for the agent `mine`: it does not say what it costs; limit its \
+         time with `timeout`, `task_time` and `run_time`; only the adapter \"claude\" reports cost, \
+         and only \"codex\" the tokens for a price table"
     );
 }

@@ -167,7 +167,7 @@ impl<'s> Names<'s> {
                 let agent = line(agent);
                 let until = words::time(*until);
                 format!(
-                    "the usage limit of the agent {agent} to end at {until}; `git pertask continue {run}` goes on then, or name another agent in `.pertask/config.toml`, commit it, and `git pertask amend {run}`"
+                    "the usage limit of the agent {agent} to end at {until}; then `git pertask continue {run}` goes on (`git pertask retry {run}` tries it before), or name another agent in `.pertask/config.toml`, commit it, and `git pertask amend {run}`"
                 )
             }
             Wait::Votes { item, why } => format!(
@@ -400,7 +400,7 @@ mod tests {
         attempt 1 on task 3 of 4, transform (Transformations), under way here since 2026-01-14T15:46:40Z
         a larger budget for the run: $2.02 of $2.00 are spent; raise `run_cost_usd` under `[limits]` in `.pertask/config.toml` and commit it, then `git pertask amend wiz` and `git pertask continue wiz`
         more time for task 1 of 4, types (API types): 1 hour 5 minutes of 1 hour are spent; raise `task_time` under `[limits]` in `.pertask/config.toml` and commit it, then `git pertask amend wiz` and `git pertask continue wiz`
-        the usage limit of the agent claude to end at 2026-01-14T15:30:00Z; `git pertask continue wiz` goes on then, or name another agent in `.pertask/config.toml`, commit it, and `git pertask amend wiz`
+        the usage limit of the agent claude to end at 2026-01-14T15:30:00Z; then `git pertask continue wiz` goes on (`git pertask retry wiz` tries it before), or name another agent in `.pertask/config.toml`, commit it, and `git pertask amend wiz`
         a base that builds: `go build ./...` fails on main at aaaaaaaaaa; if this machine lacks something, install it and `git pertask continue wiz`; if the code is broken, mend it on main, then `git pertask abort wiz` and `git pertask start wiz`
         a gate that holds: 1 of 1 items do not (Handler registered: integrations.go was not touched); mend it with a commit on pertask/wiz/main, then `git pertask continue wiz`
         a review of nobody: read it with `git pertask show wiz nobody`, then `git pertask approve wiz nobody` or `git pertask revise wiz nobody -m …`
