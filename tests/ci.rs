@@ -855,3 +855,69 @@ fn a_ledger_that_cannot_be_read_keeps_no_other_run_from_starting() {
         out.text()
     );
 }
+
+/// An agent at its usage limit is handed nothing before that ends, and then by whichever job looks.
+#[test]
+fn an_agent_at_its_usage_limit_is_handed_nothing_before_it_ends() {
+    let hub = Hub::with(
+        TWO,
+        r#"cat > /dev/null
+        if [ "$PERTASK_ATTEMPT" = 1 ]; then
+            printf '{"type":"rate_limit_event","rate_limit_info":{"status":"rejected","resetsAt":%s}}\n' $(($(date +%s) + 6))
+            echo '{"type":"result","subtype":"success","is_error":true,"result":"limit","total_cost_usd":0}'
+            exit 1
+        fi
+        echo x > "$PERTASK_TASK.txt"; echo '{"status":"complete"}' > "$PERTASK_HANDOFF_FILE"
+        echo '{"type":"result","subtype":"success","is_error":false,"result":"","total_cost_usd":0.5}'"#,
+    );
+    let config = hub.sandbox.read(".pertask/config.toml");
+    let config = format!("{config}adapter = \"claude\"\n[limits]\nattempts = 1\n");
+    hub.sandbox.write(".pertask/config.toml", config);
+    hub.sandbox.commit("Read it like Claude Code");
+    let url = hub.github.clone_url_as(REPO, &hub.token);
+    hub.sandbox
+        .git(["push", "--quiet", &url, "HEAD:refs/heads/main"]);
+    let jobs = Jobs::of(hub);
+    let (mut out, mut orders) = jobs.decide(&["--plan", "wiz"]);
+    // The build of the base, then the task.
+    for _ in 0..2 {
+        for order in &orders {
+            jobs.publish(order, &jobs.attempt(order)).code(0);
+        }
+        (out, orders) = jobs.decide(&[]);
+    }
+    let state = || -> serde_json::Value {
+        let dir = jobs.machine();
+        let name = "refs/pertask/runs/wiz";
+        let fetch = [
+            "fetch",
+            "--quiet",
+            "origin",
+            "+refs/pertask/*:refs/pertask/*",
+        ];
+        jobs.hub.sandbox.git_in(&dir, fetch);
+        let text = jobs
+            .hub
+            .sandbox
+            .git_in(&dir, ["show", &format!("{name}:state.json")]);
+        serde_json::from_str(&text).unwrap()
+    };
+    let until: jiff::Timestamp = state()["limited"]["mine"]
+        .as_str()
+        .unwrap()
+        .parse()
+        .unwrap();
+    let deadline = until + std::time::Duration::from_mins(1);
+    while orders.is_empty() {
+        assert!(jiff::Timestamp::now() < deadline, "{}", out.text());
+        (out, orders) = jobs.decide(&[]);
+    }
+    let order = &orders[0];
+    assert_eq!((&*order.task, &*order.attempt), ("one", "2"));
+    let since = &state()["items"][0]["phase"]["claim"]["since"];
+    let since: jiff::Timestamp = since.as_str().unwrap().parse().unwrap();
+    assert!(since >= until, "{since} {until}");
+    jobs.publish(order, &jobs.attempt(order)).code(0);
+    jobs.decide(&[]).0.code(0);
+    assert_eq!(jobs.hub.states(), ["review", "pending"]);
+}
