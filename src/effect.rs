@@ -3,7 +3,7 @@
 //! The number is what a test needs to stop the program exactly before or after any one of them
 //! (`PERTASK_TEST_CRASH=before:12`); the switch exists in builds with debug assertions only. What
 //! the program promises is that, stopped at any of these points, the next `git pertask continue`
-//! comes to the same end.
+//! comes to the same end (docs/reliability.md).
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -23,7 +23,7 @@ pub fn perform<T>(name: &str, effect: impl FnOnce() -> T) -> T {
 mod crash {
     use std::io::Write as _;
 
-    /// Kills this process, as a power cut would, when the environment asks for this very point.
+    /// Kills this process and its group, when the environment asks for this very point.
     pub(super) fn point(when: &str, number: u64, name: &str) {
         if when == "before"
             && let Ok(path) = std::env::var("PERTASK_TEST_EFFECTS")
@@ -38,10 +38,13 @@ mod crash {
             return;
         };
         if wanted == format!("{when}:{number}") {
-            let _ = rustix::process::kill_process(
-                rustix::process::getpid(),
-                rustix::process::Signal::KILL,
-            );
+            use rustix::process::{Signal, getpgrp, getpid, kill_process, kill_process_group};
+            // With the git programs it has started, where the group is its own.
+            let _ = if getpgrp() == getpid() {
+                kill_process_group(getpid(), Signal::KILL)
+            } else {
+                kill_process(getpid(), Signal::KILL)
+            };
         }
     }
 }

@@ -83,15 +83,6 @@ fn cases(story: &Story) -> Vec<Case> {
     cases
 }
 
-/// Requests that tell somebody something, or that must not be made twice.
-const ONCE: [&str; 5] = [
-    "POST /repos/{owner}/{repo}/pulls",
-    "POST /repos/{owner}/{repo}/issues/{issue_number}/comments",
-    "POST /repos/{owner}/{repo}/pulls/{pull_number}/comments/{comment_id}/replies",
-    "POST /repos/{owner}/{repo}/pulls/{pull_number}/requested_reviewers",
-    "PUT /repos/{owner}/{repo}/pulls/{pull_number}/merge",
-];
-
 /// Tells one stage with that fault, and says what is not as it should be; else how many commands it
 /// took.
 fn trial(story: &Story, case: &Case) -> Result<u32, String> {
@@ -128,56 +119,8 @@ fn trial(story: &Story, case: &Case) -> Result<u32, String> {
     story
         .compare(case.stage)
         .map_err(|what| format!("it differs:\n{what}\n{}", out.text()))?;
-    once(story, case.stage, Some(&case.fault))?;
+    story.once(case.stage, Some(&case.fault))?;
     Ok(commands)
-}
-
-/// Runs `git pertask` as if the power went off before or after its nth effect, and says what is not
-/// as it should be afterwards.
-fn crash(story: &Story, stage: usize, when: &str, effect: usize) -> Result<u32, String> {
-    let told = story.go_back(stage);
-    let point = format!("{when}:{effect}");
-    let out = story.run(told.command, &[("PERTASK_TEST_CRASH", &point)]);
-    if out.code != -1 {
-        return Err(format!("it was not killed: {}", out.text()));
-    }
-    let next = story.run(story.onward(), &[]);
-    if next.code != told.code {
-        return Err(next.text());
-    }
-    // The ledger tells what happened, also that somebody went away.
-    story
-        .compare_but(stage, &["ledger"])
-        .map_err(|what| format!("it differs:\n{what}\n{}", next.text()))?;
-    once(story, stage, None)?;
-    let locks = story.locks();
-    let fsck = story.fsck();
-    if !locks.is_empty() || !fsck.is_empty() {
-        return Err(format!("{locks:?} {fsck}"));
-    }
-    Ok(2)
-}
-
-/// Nothing that somebody notices was done twice, or not at all.
-fn once(story: &Story, stage: usize, fault: Option<&Fault>) -> Result<(), String> {
-    let log = story.hub.github.log();
-    for route in ONCE {
-        let of = |log: &[github::Logged], fault| {
-            let made = log.iter().filter(|l| l.route == route);
-            made.filter(|l| l.took_effect(fault)).count()
-        };
-        let (wanted, mut found) = (of(&story.stages[stage].log, None), of(&log, fault));
-        // Nobody waited for this answer, so it never came to be logged.
-        let stalled =
-            fault.is_some_and(|f| f.route == route && matches!(f.kind, FaultKind::Stall(..)));
-        if stalled && !log.iter().any(|l| l.disturbed) {
-            found += 1;
-        }
-        if wanted != found {
-            return Err(format!("{route}: {found} times, not {wanted}"));
-        }
-    }
-    Ok(())
 }
 
 /// Whether a case was asked for by words in its name, such as `Malformed+git:receive-pack`.
@@ -266,32 +209,6 @@ fn the_story_has_every_kind_of_change_in_it() {
     ");
 }
 
-/// Stage, when, number of the effect, its name.
-type Point = (usize, &'static str, usize, String);
-
-fn points(story: &Story) -> Vec<Point> {
-    let mut points = Vec::new();
-    for (stage, told) in story.stages.iter().enumerate() {
-        for (name, n) in told.effects.iter().zip(1..) {
-            for when in ["before", "after"] {
-                points.push((stage, when, n, name.clone()));
-            }
-        }
-    }
-    points
-}
-
-/// What an effect is, without numbers and names.
-fn kind_of(name: &str) -> String {
-    let kind: Vec<&str> = name
-        .split(' ')
-        .take(2)
-        .map(|w| w.trim_start_matches("/repos/acme/widgets/"))
-        .collect();
-    let kind = kind.join(" ");
-    kind.chars().filter(|c| !c.is_ascii_hexdigit()).collect()
-}
-
 /// One thing that goes wrong.
 #[derive(Debug, Clone)]
 enum Trouble {
@@ -299,18 +216,16 @@ enum Trouble {
     Read(Case),
     /// A read that does not work again while the command runs.
     NoRead(Case),
-    Killed(Point),
 }
 
 fn try_it(story: &Story, trouble: &Trouble) -> Result<u32, String> {
     match trouble {
         Trouble::Change(case) | Trouble::Read(case) => trial(story, case),
         Trouble::NoRead(case) => without(story, case),
-        Trouble::Killed((stage, when, n, _)) => crash(story, *stage, when, *n),
     }
 }
 
-/// Every change and every kind of read with every fault, every effect killed before and after.
+/// Every change and every kind of read with every fault.
 fn everything(story: &Story) -> Vec<Trouble> {
     let reads = reads(story).into_iter();
     let for_good = reads.clone().filter(|c| {
@@ -323,12 +238,11 @@ fn everything(story: &Story) -> Vec<Trouble> {
     changes
         .chain(for_good.map(Trouble::NoRead))
         .chain(reads.map(Trouble::Read))
-        .chain(points(story).into_iter().map(Trouble::Killed))
         .collect()
 }
 
 /// Each kind of change with a quarter of the faults, so that each fault meets a quarter of them, at one
-/// occurrence or another; as many of the reads; each kind of effect, before or after.
+/// occurrence or another; as many of the reads.
 fn selection(story: &Story) -> Vec<Trouble> {
     let kinds = kinds();
     let mut routes: BTreeMap<String, usize> = BTreeMap::new();
@@ -346,15 +260,6 @@ fn selection(story: &Story) -> Vec<Trouble> {
         Trouble::Read(_) | Trouble::NoRead(_) => {
             n += 1;
             n % 4 == 0
-        }
-        Trouble::Killed((_, when, _, name)) => {
-            let kind = kind_of(name);
-            let wanted = if kind.len().is_multiple_of(2) {
-                "before"
-            } else {
-                "after"
-            };
-            *when == wanted && met.insert(kind)
         }
     });
     chosen
@@ -435,42 +340,6 @@ fn a_clone_is_lost_and_another_goes_on() {
             changes(&story.hub.github.log()),
             "stage {stage}"
         );
-    }
-}
-
-#[test]
-fn of_two_clones_one_wins_each_step() {
-    let story = Story::told();
-    let hub = &story.hub;
-    for round in 0..1 {
-        // An order is ready; an approval is given; the end.
-        for stage in [1, 3, 6] {
-            let told = story.go_back(stage);
-            let other = hub.clone();
-            let mut second = hub.sandbox.program(&other);
-            second
-                .args(told.command)
-                .env("PERTASK_HOME", hub.sandbox.root().join("elsewhere"));
-            let first = hub.sandbox.spawn(told.command);
-            let second = hub.sandbox.begin(second);
-            let outs = [first.wait(), second.wait()];
-            let said = format!(
-                "round {round}, stage {stage}: {}\n{}",
-                outs[0].text(),
-                outs[1].text()
-            );
-            for out in &outs {
-                assert!([told.code, 75].contains(&out.code), "{said}");
-            }
-            if story.compare(stage).is_err() {
-                let next = story.run(told.command, &[]);
-                assert_eq!(next.code, told.code, "{said}\n{}", next.text());
-            }
-            if let Err(what) = story.compare(stage) {
-                panic!("it differs:\n{what}\n{said}");
-            }
-            once(&story, stage, None).unwrap_or_else(|what| panic!("{what}\n{said}"));
-        }
     }
 }
 

@@ -10,6 +10,7 @@ use super::orders::{self, Orders, plain};
 use super::workers::{self, Job};
 use super::{Audience, Begun, CLAIM_SLACK, Driver, gate};
 use crate::attempt::folder::{self, Folder};
+use crate::effect;
 use crate::git::NewCommit;
 use crate::ledger::{Snapshot, to_json};
 use crate::publish::{self, Publisher};
@@ -237,7 +238,7 @@ impl Driver<'_> {
             claim: claim.id.clone(),
             slot,
         };
-        folder.write(folder::ORDER, &begun)?;
+        effect::perform("note the order", || folder.write(folder::ORDER, &begun))?;
         let worktree = self.workspace(&snapshot.state, slot)?;
         audience.begins(key, &name);
         self.workers.start(Job {

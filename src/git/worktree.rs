@@ -216,12 +216,14 @@ impl Worktree {
             return self.reset(repo, target, sparse);
         }
         let _ = fs::remove_file(self.note());
-        for change in on_disk.iter().filter(|c| c.after.is_none()) {
-            self.remove(std::slice::from_ref(&change.path))?;
-            self.prune_empty(&change.path);
-        }
-        let written: Vec<_> = on_disk.iter().filter_map(|c| c.after.as_ref()).collect();
-        self.write_entries(&written)?;
+        effect::perform("write files of the workspace", || {
+            for change in on_disk.iter().filter(|c| c.after.is_none()) {
+                self.remove(std::slice::from_ref(&change.path))?;
+                self.prune_empty(&change.path);
+            }
+            let written: Vec<_> = on_disk.iter().filter_map(|c| c.after.as_ref()).collect();
+            self.write_entries(&written)
+        })?;
         if !in_index.is_empty() {
             let mut lines = Vec::new();
             for change in &in_index {
@@ -270,9 +272,11 @@ impl Worktree {
                 cone(sparse).as_bytes(),
             )?;
         }
-        self.git()
-            .args(["read-tree", "--reset", "-u", target])
-            .output()?;
+        effect::perform("fill the workspace", || {
+            self.git()
+                .args(["read-tree", "--reset", "-u", target])
+                .output()
+        })?;
         // Tracked files that something changed without git noticing (a killed run) come back too.
         self.git().args(["clean", "-ffdxq"]).output()?;
         for path in self.submodules(repo, target)? {

@@ -314,7 +314,8 @@ impl Sandbox {
             .env("GIT_CONFIG_NOSYSTEM", "1")
             .env("LANG", "C.UTF-8")
             .env("TZ", "UTC")
-            .envs(self.env.iter().map(|(k, v)| (k, v)));
+            .envs(self.env.iter().map(|(k, v)| (k, v)))
+            .envs(std::env::vars_os().filter(|(k, _)| k == "PERTASK_TEST_PLANT"));
         command
     }
 

@@ -200,6 +200,7 @@ impl Site {
             .env("PERTASK_HOME", self.path("work"))
             .env("LANG", "C.UTF-8")
             .env("GIT_CONFIG_NOSYSTEM", "1")
+            .envs(std::env::vars_os().filter(|(name, _)| name == "PERTASK_TEST_PLANT"))
             .current_dir(self.path("repo"))
             .stdin(Stdio::null());
         for (name, value) in &self.vars {

@@ -15,11 +15,12 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use super::github::keep::{self, Kept};
-use super::github::{Logged, Remark};
+use super::github::{Fault, FaultKind, Logged, Remark};
 use super::hub::{Hub, REPO};
 use super::support::Output;
 
@@ -117,6 +118,8 @@ pub struct Stage {
     pub log: Vec<Logged>,
     /// Names of its effects, in order.
     pub effects: Vec<String>,
+    /// How long it took.
+    pub took: Duration,
     /// Where it came to rest.
     pub end: End,
 }
@@ -168,7 +171,9 @@ impl Story {
         let trace = self.copies.path().join(format!("effects-{n}"));
         let mut program = hub.sandbox.program(&hub.sandbox.repo);
         program.args(command).env("PERTASK_TEST_EFFECTS", &trace);
+        let began = Instant::now();
         let out = hub.sandbox.finish(program);
+        let took = began.elapsed();
         assert!(matches!(out.code, 0 | 1), "{}", out.text());
         let effects = std::fs::read_to_string(trace).unwrap();
         let named = |line: &str| line.split_once(' ').unwrap().1.to_owned();
@@ -179,6 +184,7 @@ impl Story {
             code: out.code,
             log: hub.github.log(),
             effects: effects.lines().map(named).collect(),
+            took,
             end: End::of(hub),
         });
     }
@@ -199,28 +205,9 @@ impl Story {
         std::fs::rename(self.hub.clone(), &sandbox.repo).unwrap();
     }
 
-    /// Lock files in the clone and at the remote.
-    pub fn locks(&self) -> Vec<PathBuf> {
-        let mut found = Vec::new();
-        let bare = self.hub.github.repo(REPO).bare.path;
-        let ours = self.hub.sandbox.repo.join(".git/pertask");
-        let mut folders = vec![self.hub.sandbox.repo.join(".git"), bare];
-        while let Some(folder) = folders.pop() {
-            for entry in std::fs::read_dir(folder).unwrap().flatten() {
-                let path = entry.path();
-                if path.is_dir() && path != ours {
-                    folders.push(path);
-                } else if path.extension().is_some_and(|e| e == "lock") {
-                    found.push(path);
-                }
-            }
-        }
-        found
-    }
-
     /// What `git fsck` says of the clone and of the remote's repository.
     pub fn fsck(&self) -> String {
-        let args = ["fsck", "--no-dangling", "--connectivity-only"];
+        let args = ["fsck", "--strict", "--no-dangling", "--no-progress"];
         self.hub.sandbox.git(args) + &self.hub.github.git(REPO, args)
     }
 
@@ -267,6 +254,39 @@ impl Story {
             }
         }
         if text.is_empty() { Ok(()) } else { Err(text) }
+    }
+}
+
+/// Requests that tell somebody something, or that must not be made twice.
+const ONCE: [&str; 5] = [
+    "POST /repos/{owner}/{repo}/pulls",
+    "POST /repos/{owner}/{repo}/issues/{issue_number}/comments",
+    "POST /repos/{owner}/{repo}/pulls/{pull_number}/comments/{comment_id}/replies",
+    "POST /repos/{owner}/{repo}/pulls/{pull_number}/requested_reviewers",
+    "PUT /repos/{owner}/{repo}/pulls/{pull_number}/merge",
+];
+
+impl Story {
+    /// Nothing that somebody notices was done twice, or not at all. `fault` is the only one there was.
+    pub fn once(&self, stage: usize, fault: Option<&Fault>) -> Result<(), String> {
+        let log = self.hub.github.log();
+        for route in ONCE {
+            let of = |log: &[Logged], fault| {
+                let made = log.iter().filter(|l| l.route == route);
+                made.filter(|l| l.took_effect(fault)).count()
+            };
+            let (wanted, mut found) = (of(&self.stages[stage].log, None), of(&log, fault));
+            // Nobody waited for this answer, so it never came to be logged.
+            let stalled =
+                fault.is_some_and(|f| f.route == route && matches!(f.kind, FaultKind::Stall(..)));
+            if stalled && !log.iter().any(|l| l.disturbed) {
+                found += 1;
+            }
+            if wanted != found {
+                return Err(format!("{route}: {found} times, not {wanted}"));
+            }
+        }
+        Ok(())
     }
 }
 

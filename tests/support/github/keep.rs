@@ -26,6 +26,28 @@ pub fn put_back(copied: &Path, to: &Path) {
     copy(copied, to);
 }
 
+/// Every file of a working tree with what is in it, and of its git directory the index, the
+/// configuration and `HEAD`.
+pub fn plain_files(repo: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut found = Vec::new();
+    let mut folders = vec![repo.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap().flatten() {
+            let path = entry.path();
+            if !path.is_dir() {
+                found.push((path.clone(), std::fs::read(&path).unwrap_or_default()));
+            } else if !path.ends_with(".git") {
+                folders.push(path);
+            }
+        }
+    }
+    for name in [".git/index", ".git/config", ".git/HEAD"] {
+        found.push((repo.join(name), std::fs::read(repo.join(name)).unwrap()));
+    }
+    found.sort();
+    found
+}
+
 impl GitHub {
     /// Keeps what it knows; its repositories are copied to a new folder.
     pub fn keep(&self, folder: &Path) -> Kept {
