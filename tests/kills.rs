@@ -11,12 +11,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a failing helper is a failing test")]
 
+#[path = "support/campaign.rs"]
+mod campaign;
 #[path = "support/github/mod.rs"]
 mod github;
 #[path = "support/hub.rs"]
 mod hub;
 #[path = "kills/local.rs"]
 mod local;
+#[path = "kills/locks.rs"]
+mod locks;
 #[path = "support/site.rs"]
 mod site;
 #[path = "support/story.rs"]
@@ -30,6 +34,7 @@ mod trial;
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
+use campaign::{Campaign, Tried};
 use local::Local;
 use rustix::process::Signal;
 use site::Site;
@@ -237,18 +242,67 @@ fn a_trial_is_found_again_by_its_name() {
     }
 }
 
-/// All trials: each effect killed before and after it with loose and with packed refs, and so many
-/// pairs and moments.
-fn everything(worlds: &Worlds, seed: u64, [pairs, times]: [[usize; 2]; 2]) -> Vec<Trial> {
+impl Trial {
+    /// What it is counted with.
+    fn class(&self) -> String {
+        let world = match self.world {
+            World::Local => "a local run",
+            World::GitHub => "a run on GitHub",
+            World::Actions => "a run in Actions",
+        };
+        let refs = if self.packed { "packed" } else { "loose" };
+        let at_effect = self.kills[0].is_at_effect();
+        let how = match (at_effect, self.kills.len()) {
+            (true, 1) => format!("killed before or after an effect, {refs} refs"),
+            (true, _) => "killed at an effect, and again while going on".to_owned(),
+            (false, _) => "killed at any time".to_owned(),
+        };
+        format!("{world}, {how}")
+    }
+}
+
+#[test]
+#[ignore = "takes most of an hour: bench/reliability --long kills"]
+fn campaign() {
+    let campaign = Campaign::from_env("kills", 50);
+    let seed = campaign.seed;
+    let sum = campaign.drive(
+        Worlds::default,
+        |worlds| everything(worlds, seed),
+        |worlds, trial| {
+            let tried = worlds.trial(trial);
+            let met = tried.as_ref().copied().unwrap_or_default();
+            Tried {
+                class: trial.class(),
+                wrong: tried.err().map(|what| failure(trial, &what)),
+                counts: vec![("kills", met.kills), ("locks", met.locks)],
+            }
+        },
+    );
+    campaign.report(
+        &sum,
+        &[
+            ("kills", "SIGKILLs that met a program"),
+            ("locks", "lock files that lay around after one, none after going on"),
+        ],
+    );
+}
+
+/// Pairs and moments in each world.
+const AMOUNTS: [(World, usize, usize); 2] =
+    [(World::Local, 700, 2000), (World::GitHub, 300, 1000)];
+
+/// Each effect killed before and after it with loose and with packed refs; pairs; moments.
+fn everything(worlds: &Worlds, seed: u64) -> Vec<Trial> {
     let mut dice = Dice(seed);
     let mut all = Vec::new();
-    for (n, world) in [World::Local, World::GitHub].into_iter().enumerate() {
+    for (world, pairs, times) in AMOUNTS {
         let effects = worlds.effects(world);
         for packed in [false, true] {
             all.extend(singles(world, &effects, packed, &mut dice));
         }
-        all.extend((0..pairs[n]).map(|_| pair(world, &effects, &mut dice)));
-        all.extend((0..times[n]).map(|_| any_time(world, effects.len(), &mut dice)));
+        all.extend((0..pairs).map(|_| pair(world, &effects, &mut dice)));
+        all.extend((0..times).map(|_| any_time(world, effects.len(), &mut dice)));
     }
     dice.shuffle(&mut all);
     all

@@ -231,14 +231,26 @@ impl Local {
         self.stages.iter().map(|s| s.effects.clone()).collect()
     }
 
-    /// Kills at these points, carries on, and says what is not as it should be.
-    pub fn trial(&self, trial: &Trial) -> Result<Met, String> {
-        let told = &self.stages[trial.stage];
-        let site = if trial.packed {
+    /// The run as it was before a command.
+    pub fn before(&self, stage: usize, packed: bool) -> Site {
+        let told = &self.stages[stage];
+        if packed {
             told.packed.copied(&trial::copy)
         } else {
             told.loose.copied(&trial::copy)
-        };
+        }
+    }
+
+    /// That command, or `continue` if its decision is recorded.
+    pub fn again(&self, site: &Site, stage: usize) -> Ended {
+        let args = onward(site, stage);
+        trial::run(command(site, args), &site.path("tmp"), None, Duration::ZERO)
+    }
+
+    /// Kills at these points, carries on, and says what is not as it should be.
+    pub fn trial(&self, trial: &Trial) -> Result<Met, String> {
+        let told = &self.stages[trial.stage];
+        let site = self.before(trial.stage, trial.packed);
         let (notes, place) = (site.path("tmp"), site.path("work"));
         let git = site.path("repo/.git");
         let users_own = site.users_own();
@@ -304,7 +316,8 @@ impl Local {
         if fsck.is_empty() { Ok(met) } else { Err(fsck) }
     }
 
-    fn compare(&self, site: &Site, stage: usize) -> Result<(), String> {
+    /// What is not as in the undisturbed run.
+    pub fn compare(&self, site: &Site, stage: usize) -> Result<(), String> {
         let (wanted, found) = (&self.stages[stage].end, Rest::of(site));
         if found == *wanted {
             return Ok(());

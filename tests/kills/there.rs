@@ -1,6 +1,7 @@
 //! A run on GitHub, driven from a clone: the story of tests/support/story.rs.
 
 use std::process::Command;
+use std::time::Duration;
 
 use super::github::keep;
 use super::hub::REPO;
@@ -12,6 +13,12 @@ fn command(story: &Story, args: &[&str]) -> Command {
     let mut command = sandbox.program(&sandbox.repo);
     command.args(args);
     command
+}
+
+/// Runs a command in the clone.
+pub fn run(story: &Story, args: &[&str]) -> Ended {
+    let notes = story.hub.sandbox.root().join("tmp");
+    trial::run(command(story, args), &notes, None, Duration::ZERO)
 }
 
 /// Kills at these points, carries on, and says what is not as it should be.

@@ -372,6 +372,10 @@ impl End {
         for reference in bare.references_glob("refs/heads/*").unwrap() {
             let reference = reference.unwrap();
             let name = reference.name().unwrap().to_owned();
+            // What a killed agent had written so far is kept there.
+            if name.contains("/kept/") && name.contains("-unfinished") {
+                continue;
+            }
             let head = reference.target().unwrap().to_string();
             found.insert(name, history(&bare, &head, &plain));
         }
