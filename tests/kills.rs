@@ -185,9 +185,8 @@ fn selection(worlds: &Worlds, world: World, [kinds, pairs, times]: [usize; 3]) -
     all
 }
 
-fn short(world: World, amounts: [usize; 3]) {
-    let worlds = Worlds::default();
-    let trials = selection(&worlds, world, amounts);
+fn short(worlds: &Worlds, world: World, amounts: [usize; 3]) {
+    let trials = selection(worlds, world, amounts);
     let began = std::time::Instant::now();
     let mut wrong = Vec::new();
     for trial in &trials {
@@ -212,12 +211,16 @@ fn failure(trial: &Trial, what: &str) -> String {
 
 #[test]
 fn a_local_run_killed_anywhere_comes_to_the_same_end() {
-    short(World::Local, [60, 12, 12]);
+    let worlds = Worlds::default();
+    short(&worlds, World::Local, [60, 12, 12]);
+    locks::in_a_local_run(worlds.local());
 }
 
 #[test]
 fn a_run_on_github_killed_anywhere_comes_to_the_same_end() {
-    short(World::GitHub, [40, 4, 4]);
+    let worlds = Worlds::default();
+    short(&worlds, World::GitHub, [40, 4, 4]);
+    locks::in_a_clone_of_a_run_on_github(worlds.there());
 }
 
 #[test]

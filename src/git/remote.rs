@@ -121,22 +121,25 @@ impl Repo {
     }
 
     fn fetch_with(&self, remote: &Remote, refspecs: &[String], prune: &str) -> Result<()> {
-        self.at_remote(remote)
-            .args([
-                "fetch",
-                "--quiet",
-                "--no-tags",
-                prune,
-                "--no-write-fetch-head",
-            ])
-            .args([
-                "--no-recurse-submodules",
-                "--no-auto-maintenance",
-                "--refmap=",
-            ])
-            .args(["--", &remote.name])
-            .args(refspecs)
-            .output()
+        let run = || {
+            self.at_remote(remote)
+                .args([
+                    "fetch",
+                    "--quiet",
+                    "--no-tags",
+                    prune,
+                    "--no-write-fetch-head",
+                ])
+                .args([
+                    "--no-recurse-submodules",
+                    "--no-auto-maintenance",
+                    "--refmap=",
+                ])
+                .args(["--", &remote.name])
+                .args(refspecs)
+                .output()
+        };
+        self.past_locks(run)
             .map(drop)
             .map_err(|e| of_remote(remote, e))
     }

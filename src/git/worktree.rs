@@ -170,6 +170,10 @@ impl Worktree {
     ) -> Result<()> {
         effect::perform("move the workspace", || {
             self.stand()?;
+            // Nobody else works here, so they are of a process that was killed.
+            for lock in ["index.lock", "config.lock", "some.index.lock"] {
+                let _ = fs::remove_file(self.judge.join(lock));
+            }
             if let Err(error) = self.move_files(repo, target, sparse) {
                 // Folders without permissions, say: a full reset makes its way through them.
                 tracing::info!(%error, "moving the workspace from scratch");
@@ -247,9 +251,6 @@ impl Worktree {
     /// Everything anew: index, files, leftovers.
     fn reset(&self, repo: &Repo, target: &str, sparse: &[String]) -> Result<()> {
         let _ = fs::remove_file(self.note());
-        for lock in ["index.lock", "config.lock"] {
-            let _ = fs::remove_file(self.judge.join(lock));
-        }
         make_writable(&self.tree);
         self.agent_repository_away()?;
         if sparse.is_empty() {
@@ -304,7 +305,6 @@ impl Worktree {
         }
         let index = self.judge.join("some.index");
         let _ = fs::remove_file(&index);
-        let _ = fs::remove_file(self.judge.join("some.index.lock"));
         let plain = || {
             self.git()
                 .env("GIT_INDEX_FILE", &index)
