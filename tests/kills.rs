@@ -11,12 +11,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a failing helper is a failing test")]
 
+#[path = "kills/actions.rs"]
+mod actions;
 #[path = "support/campaign.rs"]
 mod campaign;
 #[path = "support/github/mod.rs"]
 mod github;
 #[path = "support/hub.rs"]
 mod hub;
+#[path = "support/jobs.rs"]
+mod jobs;
 #[path = "kills/local.rs"]
 mod local;
 #[path = "kills/locks.rs"]
@@ -34,6 +38,7 @@ mod trial;
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
+use actions::Actions;
 use campaign::{Campaign, Tried};
 use local::Local;
 use rustix::process::Signal;
@@ -46,6 +51,7 @@ use trial::{Dice, Kill, Met, Trial, With, World};
 struct Worlds {
     local: OnceCell<Local>,
     there: OnceCell<Story>,
+    actions: OnceCell<Actions>,
 }
 
 impl Worlds {
@@ -57,6 +63,10 @@ impl Worlds {
         self.there.get_or_init(Story::told)
     }
 
+    fn actions(&self) -> &Actions {
+        self.actions.get_or_init(Actions::told)
+    }
+
     fn effects(&self, world: World) -> Vec<Vec<String>> {
         match world {
             World::Local => self.local().effects(),
@@ -64,7 +74,7 @@ impl Worlds {
                 let stages = self.there().stages.iter();
                 stages.map(|s| s.effects.clone()).collect()
             }
-            World::Actions => todo!(),
+            World::Actions => self.actions().effects(),
         }
     }
 
@@ -72,7 +82,7 @@ impl Worlds {
         let tried = || match trial.world {
             World::Local => self.local().trial(trial),
             World::GitHub => there::trial(self.there(), trial),
-            World::Actions => todo!(),
+            World::Actions => self.actions().trial(trial),
         };
         std::panic::catch_unwind(std::panic::AssertUnwindSafe(tried)).unwrap_or_else(|panic| {
             let text = panic.downcast_ref::<String>().cloned();
@@ -224,6 +234,11 @@ fn a_run_on_github_killed_anywhere_comes_to_the_same_end() {
 }
 
 #[test]
+fn a_run_in_actions_killed_anywhere_comes_to_the_same_end() {
+    short(&Worlds::default(), World::Actions, [10, 1, 1]);
+}
+
+#[test]
 #[ignore = "one trial, named by PERTASK_TRIAL"]
 fn one_trial() {
     let name = std::env::var("PERTASK_TRIAL").expect("PERTASK_TRIAL names a trial");
@@ -292,8 +307,11 @@ fn campaign() {
 }
 
 /// Pairs and moments in each world.
-const AMOUNTS: [(World, usize, usize); 2] =
-    [(World::Local, 700, 2000), (World::GitHub, 300, 1000)];
+const AMOUNTS: [(World, usize, usize); 3] = [
+    (World::Local, 600, 2000),
+    (World::GitHub, 200, 800),
+    (World::Actions, 50, 200),
+];
 
 /// Each effect killed before and after it with loose and with packed refs; pairs; moments.
 fn everything(worlds: &Worlds, seed: u64) -> Vec<Trial> {

@@ -29,6 +29,8 @@ pub struct Jobs {
     pub hub: Hub,
     /// Id of the workflow run that is under way.
     pub id: Cell<u64>,
+    /// How many times that run was begun.
+    pub attempt_number: Cell<u32>,
     machines: Cell<u32>,
 }
 
@@ -37,6 +39,7 @@ impl Jobs {
         Self {
             hub,
             id: Cell::new(1000),
+            attempt_number: Cell::new(1),
             machines: Cell::new(0),
         }
     }
@@ -72,7 +75,7 @@ impl Jobs {
             .env("XDG_CONFIG_HOME", home.join(".config"))
             .env("PERTASK_HOME", self.beside(dir, "home"))
             .env("GITHUB_RUN_ID", self.id.get().to_string())
-            .env("GITHUB_RUN_ATTEMPT", "1")
+            .env("GITHUB_RUN_ATTEMPT", self.attempt_number.get().to_string())
             .env("GITHUB_REPOSITORY", REPO)
             .arg("ci")
             .args(args);
@@ -83,6 +86,7 @@ impl Jobs {
     pub fn begin(&self) -> u64 {
         self.end();
         self.id.set(self.id.get() + 1);
+        self.attempt_number.set(1);
         let id = self.id.get();
         self.hub.github.change(REPO, |repo| {
             repo.runs.push(state::WorkflowRun::under_way(id));
@@ -189,7 +193,8 @@ impl Jobs {
     }
 }
 
-fn of(order: &Order) -> [&str; 8] {
+/// An order as arguments.
+pub fn of(order: &Order) -> [&str; 8] {
     [
         "--run",
         &order.run,

@@ -240,20 +240,7 @@ impl Story {
 
     /// The same, whatever is under these names.
     pub fn compare_but(&self, stage: usize, names: &[&str]) -> Result<(), String> {
-        let wanted = &self.stages[stage].end;
-        let found = End::of(&self.hub);
-        let mut text = String::new();
-        let keys = wanted.0.keys().chain(found.0.keys());
-        let mut keys: Vec<_> = keys.collect();
-        keys.sort();
-        keys.dedup();
-        for key in keys {
-            let (a, b) = (wanted.0.get(key), found.0.get(key));
-            if a != b && !names.contains(&key.as_str()) {
-                let _ = writeln!(text, "{key}:\n- {}\n+ {}", short(a, b), short(b, a));
-            }
-        }
-        if text.is_empty() { Ok(()) } else { Err(text) }
+        self.stages[stage].end.compare(&End::of(&self.hub), names)
     }
 }
 
@@ -302,6 +289,21 @@ fn short(text: Option<&String>, other: Option<&String>) -> String {
 }
 
 impl End {
+    /// What is not as it is here, whatever is under these names.
+    pub fn compare(&self, found: &Self, but: &[&str]) -> Result<(), String> {
+        let mut text = String::new();
+        let mut keys: Vec<_> = self.0.keys().chain(found.0.keys()).collect();
+        keys.sort();
+        keys.dedup();
+        for key in keys {
+            let (a, b) = (self.0.get(key), found.0.get(key));
+            if a != b && !but.contains(&key.as_str()) {
+                let _ = writeln!(text, "{key}:\n- {}\n+ {}", short(a, b), short(b, a));
+            }
+        }
+        if text.is_empty() { Ok(()) } else { Err(text) }
+    }
+
     /// As it is now.
     pub fn of(hub: &Hub) -> Self {
         let github = &hub.github;
