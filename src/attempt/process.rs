@@ -32,7 +32,7 @@ pub use env::{Env, Secret};
 
 pub use family::kill_carriers;
 
-use capture::Splitter;
+pub(in crate::attempt) use capture::Splitter;
 use family::Family;
 
 /// How long output may still come after the process has ended, before its children are ended.

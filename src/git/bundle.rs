@@ -67,6 +67,15 @@ fn parts(bytes: &[u8]) -> Result<(String, &[u8])> {
     }
 }
 
+/// What [`Repo::read_bundle`] takes from a file before git sees it, for `fuzz/` alone.
+///
+/// # Errors
+/// As there.
+#[doc(hidden)]
+pub fn head(bytes: &[u8]) -> Result<(String, &[u8])> {
+    parts(bytes)
+}
+
 impl Repo {
     /// Writes a bundle that holds a commit and what it needs beside the history of `base`.
     ///

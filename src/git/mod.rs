@@ -9,7 +9,8 @@
 //! Races: refs move by compare-and-swap only ([`Repo::swap`]); a lost race is [`GitError::Raced`],
 //! and the caller reads again. Crashes: objects are written before any ref names them.
 
-mod bundle;
+#[doc(hidden)]
+pub mod bundle;
 mod cli;
 mod content;
 mod documents;

@@ -39,10 +39,15 @@ pub(super) fn prepare(inv: &Invocation, env: &mut Env) -> anyhow::Result<Prepare
     Ok(Prepared {
         argv: arguments(inv),
         lines: Lines::Every { max: EVENT_MAX },
-        reader: Box::new(Events {
-            workdir: inv.workdir.clone(),
-            ..Events::default()
-        }),
+        reader: reader(inv.workdir.clone()),
+    })
+}
+
+/// Reads the events of a run in this workspace.
+pub(super) fn reader(workdir: PathBuf) -> Box<dyn Reader> {
+    Box::new(Events {
+        workdir,
+        ..Events::default()
     })
 }
 

@@ -42,11 +42,16 @@ pub(super) fn prepare(inv: &Invocation, env: &mut Env) -> anyhow::Result<Prepare
     Ok(Prepared {
         argv: arguments(inv, &folder.join(LAST_MESSAGE)),
         lines: Lines::Every { max: EVENT_MAX },
-        reader: Box::new(Events {
-            workdir: inv.workdir.clone(),
-            last_file: folder.join(LAST_MESSAGE),
-            ..Events::default()
-        }),
+        reader: reader(inv.workdir.clone(), folder.join(LAST_MESSAGE)),
+    })
+}
+
+/// Reads the events of a run in this workspace, and then its last message from a file.
+pub(super) fn reader(workdir: PathBuf, last_file: PathBuf) -> Box<dyn Reader> {
+    Box::new(Events {
+        workdir,
+        last_file,
+        ..Events::default()
     })
 }
 

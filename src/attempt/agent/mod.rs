@@ -11,6 +11,8 @@ mod claude;
 mod codex;
 mod command;
 pub mod env;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod handoff;
 mod login;
 pub mod text;

@@ -149,13 +149,13 @@ pub enum Lines {
 
 /// Cuts a stream into lines without ever holding more than one.
 #[derive(Debug)]
-pub(super) struct Splitter {
+pub(in crate::attempt) struct Splitter {
     lines: Lines,
     held: Vec<u8>,
 }
 
 impl Splitter {
-    pub(super) fn new(lines: Lines) -> Self {
+    pub(in crate::attempt) fn new(lines: Lines) -> Self {
         Self {
             lines,
             held: Vec::new(),
@@ -164,7 +164,7 @@ impl Splitter {
 
     /// Takes the next piece and hands over the lines that became whole; stops early when `each`
     /// returns false.
-    pub(super) fn push(&mut self, piece: &[u8], each: &mut dyn FnMut(&str) -> bool) {
+    pub(in crate::attempt) fn push(&mut self, piece: &[u8], each: &mut dyn FnMut(&str) -> bool) {
         match self.lines {
             Lines::None => {}
             Lines::Latest => latest(piece, each),
@@ -173,7 +173,7 @@ impl Splitter {
     }
 
     /// Hands over what stands after the last line break.
-    pub(super) fn finish(&mut self, each: &mut dyn FnMut(&str) -> bool) {
+    pub(in crate::attempt) fn finish(&mut self, each: &mut dyn FnMut(&str) -> bool) {
         if !self.held.is_empty() {
             hand_over(&self.held, each);
             self.held.clear();
