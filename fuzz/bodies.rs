@@ -117,7 +117,10 @@ fn sound(plan: &Plan) {
 pub fn plan_toml(data: &[u8]) {
     let said = utf8(data);
     load(&[(".pertask/wiz/plan.toml", &said)]);
-    load(&[(".pertask/config.toml", &said), (".pertask/wiz/plan.toml", SMALL)]);
+    load(&[
+        (".pertask/config.toml", &said),
+        (".pertask/wiz/plan.toml", SMALL),
+    ]);
 }
 
 const SMALL: &str = "build = [['true']]\n[[task]]\nid = 'a'\nfile = 'a.go'\n[[task]]\nid = 'b'\n\
@@ -136,7 +139,12 @@ pub fn architecture(data: &[u8]) {
     for task in &loaded.expect("a good plan").plan.tasks {
         // Documents of the discovery are of the same kind.
         if let Some(excerpt) = plan::discovery::excerpt(&said, task, 2_000) {
-            assert!(excerpt.chars().count() <= 2_000, "{}", excerpt.len());
+            // Gaps between sections and the line about what is left out come on top.
+            assert!(
+                excerpt.chars().count() <= 3 * 2_000 + 100,
+                "{}",
+                excerpt.len()
+            );
         }
     }
 }
@@ -244,7 +252,10 @@ fn seen(state: &State) -> Seen {
         bot: false,
     };
     let head = |item: &git_pertask::run::state::Item| {
-        item.branch.as_ref().map(|b| b.head.clone()).unwrap_or_default()
+        item.branch
+            .as_ref()
+            .map(|b| b.head.clone())
+            .unwrap_or_default()
     };
     let pull = |number: u64, head: String| {
         let kinds = [
@@ -272,7 +283,11 @@ fn seen(state: &State) -> Seen {
             head,
             author: person(9),
             mergeable: Some(true),
-            voices: (1..).zip(kinds).take(usize::from(number % 3 > 0)).map(voice).collect(),
+            voices: (1..)
+                .zip(kinds)
+                .take(usize::from(number % 3 > 0))
+                .map(voice)
+                .collect(),
             ..SeenPull::default()
         }
     };
@@ -306,7 +321,9 @@ fn told(state: &State) -> Vec<Facts> {
         ..Facts::default()
     };
     let ill = Facts {
-        standings: stand(&|head| Standing::Diverged { at: head.to_owned() }),
+        standings: stand(&|head| Standing::Diverged {
+            at: head.to_owned(),
+        }),
         held: keys.iter().map(|k| (k.clone(), "no".to_owned())).collect(),
         differs: keys.iter().cloned().collect(),
         base_ahead: Some("1".repeat(40)),
@@ -328,7 +345,9 @@ pub fn state(data: &[u8]) {
     for facts in told(&state) {
         all_waits.extend(decide(&state, &facts).waits);
     }
-    waits::sentences(&state, &all_waits).iter().for_each(|s| plain(s));
+    waits::sentences(&state, &all_waits)
+        .iter()
+        .for_each(|s| plain(s));
     plain(&status::text(&state, &all_waits, now(), Style::PLAIN));
     let _ = status::text(&state, &all_waits, now(), Style { colour: true });
     let _ = status::json(&state, &all_waits, now()).to_string();
@@ -362,10 +381,25 @@ pub fn state(data: &[u8]) {
     fits(&pull::last_body(&state, &PLAN, &state.gate, &links, &pulls));
     for item in &state.items {
         plain(&log::entry(item));
-        plain(&checkpoint::text(&state, item, &["it works".to_owned()], Style::PLAIN));
+        plain(&checkpoint::text(
+            &state,
+            item,
+            &["it works".to_owned()],
+            Style::PLAIN,
+        ));
         plain(&checkpoint::question(&state, item));
-        plain(&checkpoint::stopped(&state, item, Some("said"), Style::PLAIN));
-        plain(&show::text(&state, item, show::Details::default(), Style::PLAIN));
+        plain(&checkpoint::stopped(
+            &state,
+            item,
+            Some("said"),
+            Style::PLAIN,
+        ));
+        plain(&show::text(
+            &state,
+            item,
+            show::Details::default(),
+            Style::PLAIN,
+        ));
         let _ = waits::commands(&state, item);
         for message in [
             commit::squash_message(&state, item, "why"),
@@ -412,7 +446,11 @@ pub fn diagnostics(data: &[u8]) {
         assert!(place.line > 0 && !place.file.is_empty() && place.file.len() <= 4096);
     }
     let kept: usize = places.iter().map(|p| p.file.len() + p.message.len()).sum();
-    assert!(kept <= 2 * LONGEST.max(said.len()), "{kept} of {}", said.len());
+    assert!(
+        kept <= 2 * LONGEST.max(said.len()),
+        "{kept} of {}",
+        said.len()
+    );
     plain(&prompt::quoted(&said));
     let _ = checkpoint::excerpt(&said);
 }
@@ -441,7 +479,12 @@ pub fn source(data: &[u8]) {
     let found = rules::check(&files, &|_, _| true, &Context::default(), &[]);
     assert!(found.iter().all(|f| f.line > 0 && f.column > 0));
     // What stands in place of findings when the rules themselves fail.
-    assert!(!found.iter().any(|f| f.message.contains("could not be judged")), "{found:?}");
+    assert!(
+        !found
+            .iter()
+            .any(|f| f.message.contains("could not be judged")),
+        "{found:?}"
+    );
 }
 
 const CLIENT: &str = include_str!("../templates/demo/final/wiz_client.go");
@@ -584,13 +627,20 @@ pub fn comment(data: &[u8]) {
         feedback::compose_all(&[review(true, OURS), review(permitted, said)], &[thread])
     };
     let mine = whole(true, &said);
-    assert!(mine.text.chars().count() <= feedback::MOST, "{}", mine.text.len());
+    assert!(
+        mine.text.chars().count() <= feedback::MOST,
+        "{}",
+        mine.text.len()
+    );
     plain(&mine.text);
     // Every line that looks like the beginning of a thread is one.
     assert_eq!(prompt::threads_in(&mine.text), ["T1"], "{}", mine.text);
     let quoted = prompt::quoted(&mine.text);
     let fence: String = quoted.chars().take_while(|c| *c == '`').collect();
-    let closed = quoted.lines().skip(1).filter(|l| l.trim_start().starts_with(&fence));
+    let closed = quoted
+        .lines()
+        .skip(1)
+        .filter(|l| l.trim_start().starts_with(&fence));
     assert_eq!(closed.count(), 1, "{quoted}");
     // A stranger's words change nothing at all.
     assert_eq!(whole(false, &said), whole(false, "other words"));

@@ -17,6 +17,9 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 mod formats;
+mod traces;
+
+pub use traces::Traces;
 
 /// What stands in the place of a secret.
 pub const MASK: &str = "***";

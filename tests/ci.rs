@@ -532,11 +532,42 @@ fn an_attempt_that_cannot_be_made_says_so_on_the_pull_request() {
     "#);
 }
 
+/// The text of the one file of this name below a folder.
+fn read_below(dir: &Path, name: &str) -> Option<String> {
+    std::fs::read_dir(dir)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .find_map(|entry| {
+            if entry.file_type().is_ok_and(|t| t.is_dir()) {
+                read_below(&entry.path(), name)
+            } else if entry.file_name() == name {
+                std::fs::read_to_string(entry.path()).ok()
+            } else {
+                None
+            }
+        })
+}
+
 #[test]
-fn work_that_is_cut_off_is_handed_on_and_kept() {
-    let agent =
-        "cat > /dev/null\necho half > one.txt\ntouch \"$PERTASK_OUTPUT_DIR/begun\"\nexec sleep 600";
-    let (jobs, orders) = apart(agent);
+fn work_that_is_cut_off_is_handed_on_and_kept_without_the_agents_key() {
+    const KEY: &str = "marked-agent-key-0001";
+    let agent = r#"cat > /dev/null
+printf 'half\nkey %s\n' "$AGENT_KEY" > one.txt
+printf 'x%s' "$AGENT_KEY" | base64 > "$PERTASK_OUTPUT_DIR/encoded"
+(setsid sh -c 'while :; do echo "$AGENT_KEY" > one.txt.late; sleep 0.01; done' &)
+touch "$PERTASK_OUTPUT_DIR/begun"
+exec sleep 600"#;
+    let hub = Hub::with(APART, agent);
+    let config = hub.sandbox.read(".pertask/config.toml") + "env = [\"AGENT_KEY\"]\n";
+    hub.sandbox.write(".pertask/config.toml", &config);
+    hub.sandbox.commit("Let the agent have its key");
+    let with_token = hub.github.clone_url_as(REPO, &hub.token);
+    hub.sandbox
+        .git(["push", "--quiet", &with_token, "HEAD:refs/heads/main"]);
+    let jobs = Jobs::of(hub);
+    let (out, orders) = jobs.decide(&["--plan", "wiz", "--mode", "per-task"]);
+    out.code(0);
     let dir = jobs.machine();
     let result = dir.join("result");
     let step = |name: &str, token: bool| jobs.attempt_step(&dir, token, &orders[0], name, &result);
@@ -546,22 +577,32 @@ fn work_that_is_cut_off_is_handed_on_and_kept() {
         "attempt", "--step", "agent", "--run", "wiz", "--task", "one",
     ]);
     command.args(["--attempt", "1", "--order", &orders[0].order]);
+    command.env("AGENT_KEY", KEY);
     let running = jobs.hub.sandbox.begin(command);
     let home = jobs.beside(&dir, "home");
     support::wait_for_any(&home, "begun");
     // The runner gives up: first politely, then not.
     running.signal(rustix::process::Signal::KILL);
     running.wait();
-    step("pack", false).code(0);
+    // Here nobody knows the key any more, and it is not written down.
+    let notes = read_below(&home, "traces.json").unwrap();
+    assert!(
+        notes.contains("AGENT_KEY") && !notes.contains(KEY),
+        "{notes}"
+    );
+    let packed = step("pack", false).code(0);
+    let said = "one.txt held the value of AGENT_KEY, which was taken out";
+    assert!(packed.text().contains(said), "{}", packed.text());
+    let encoded = std::fs::read_to_string(result.join("output/encoded")).unwrap();
+    assert!(encoded.contains("***"), "{encoded}");
     jobs.publish(&orders[0], &result).code(0);
     let state = jobs.hub.status();
     assert_eq!(state["tasks"][0]["state"], "pending");
     assert_eq!(state["tasks"][0]["attempts"], 1);
     let kept = "pertask/wiz/kept/1-one-1";
-    assert_eq!(
-        jobs.hub.github.file(REPO, kept, "one.txt").unwrap(),
-        "half\n"
-    );
+    let file = |name: &str| jobs.hub.github.file(REPO, kept, name);
+    assert_eq!(file("one.txt").unwrap(), "half\nkey ***\n");
+    assert_ne!(file("one.txt.late").unwrap_or_default(), format!("{KEY}\n"));
 }
 
 #[test]

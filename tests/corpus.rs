@@ -2,7 +2,10 @@
 //! functions that `bench/fuzz` runs (fuzz/bodies.rs).
 
 #![expect(clippy::unwrap_used, reason = "a failing helper is a failing test")]
-#![expect(clippy::print_stdout, reason = "captured, and so shown only with a panic")]
+#![expect(
+    clippy::print_stdout,
+    reason = "captured, and so shown only with a panic"
+)]
 
 #[path = "../fuzz/bodies.rs"]
 mod bodies;
@@ -24,9 +27,16 @@ fn files(folder: &str, target: &str) -> Vec<PathBuf> {
 }
 
 fn replay(target: &str) {
-    let (_, body) = bodies::TARGETS.iter().find(|(name, _)| *name == target).unwrap();
+    let (_, body) = bodies::TARGETS
+        .iter()
+        .find(|(name, _)| *name == target)
+        .unwrap();
     let corpus = files("corpus", target);
-    assert!(corpus.len() >= 5, "the corpus of {target} has {} files", corpus.len());
+    assert!(
+        corpus.len() >= 5,
+        "the corpus of {target} has {} files",
+        corpus.len()
+    );
     for file in corpus.into_iter().chain(files("regressions", target)) {
         let data = fs::read(&file).unwrap();
         assert!(data.len() <= bodies::LONGEST, "{}", file.display());

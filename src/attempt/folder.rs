@@ -10,12 +10,12 @@ use anyhow::Context as _;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::secrets::Secrets;
-
 /// Our note of the agent's answer.
 pub const ANSWERED: &str = "answered.json";
 /// Our note of the result.
 pub const RESULT: &str = "result.json";
+/// Our note of the secrets in the agent's reach, as hashes.
+pub const TRACES: &str = "traces.json";
 /// Our note of the order, with the claim it was taken under.
 pub const ORDER: &str = "order.json";
 
@@ -136,12 +136,12 @@ impl Folder {
         (found, left_out)
     }
 
-    /// Takes secrets out of the agent's outputs, while they are still known. What is too large to be
-    /// kept is left as it is; nothing outside is touched, wherever links lead.
+    /// Takes secrets out of the agent's outputs: `redact` makes of a file's content what may be kept.
+    /// What is too large to be kept is left as it is; nothing outside is touched, wherever links lead.
     ///
     /// # Errors
     /// When a file cannot be written.
-    pub fn clean_outputs(&self, secrets: &Secrets) -> anyhow::Result<()> {
+    pub fn clean_outputs(&self, redact: &dyn Fn(Vec<u8>) -> Vec<u8>) -> anyhow::Result<()> {
         let mut stack = vec![self.output()];
         while let Some(dir) = stack.pop() {
             for entry in fs::read_dir(&dir).into_iter().flatten().flatten() {
@@ -158,7 +158,7 @@ impl Folder {
                 let Ok(bytes) = fs::read(&path) else {
                     continue;
                 };
-                let clean = secrets.redact_bytes(bytes.clone());
+                let clean = redact(bytes.clone());
                 if clean != bytes {
                     // A new file in its place: the old one may be linked from elsewhere.
                     let write = || -> anyhow::Result<()> {

@@ -11,6 +11,7 @@
 pub mod agent;
 pub mod checks;
 pub mod folder;
+mod left;
 pub mod process;
 pub mod sandbox;
 
@@ -22,7 +23,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::effect;
-use crate::git::{GITLINK, Oddity, Repo, Scan, Worktree};
+use crate::git::{Oddity, Repo, Scan, Worktree};
 use crate::plan::Sandbox;
 use crate::run::order::{
     AgentExit, AgentReport, AttemptResult, Change, CheckCommand, CheckKind, CheckOutcome, FileFact,
@@ -31,6 +32,7 @@ use crate::run::order::{
 use crate::secrets::Secrets;
 use agent::Progress;
 use folder::Folder;
+pub use left::unfinished;
 use process::Cancel;
 use sandbox::Confinement;
 
@@ -115,7 +117,8 @@ pub async fn answer(
 }
 
 /// What is known of an attempt that was cut off before its checks were through: what the agent
-/// answered, or what lies in the workspace, as a result that says so. `None` when no agent was asked.
+/// answered, or what lies in the workspace, as a result that says so, with what is to be said of the
+/// keys that stood in it. `None` when no agent was asked.
 ///
 /// # Errors
 /// As [`run`].
@@ -126,27 +129,27 @@ pub fn cut_off(
     order: &Order,
     claim: &str,
     now: Timestamp,
-) -> anyhow::Result<Option<AttemptResult>> {
+) -> anyhow::Result<Option<(AttemptResult, Vec<String>)>> {
     let answered = match folder.read::<Answered>(folder::ANSWERED)? {
         Some(answered) => answered,
         // Before the prompt was handed over, the workspace may hold what belongs to another task.
         None if folder.path("prompt.md").exists() => {
-            let scan = worktree.scan(repo)?;
+            let (tree, leaks) = unfinished(repo, worktree, folder, order)?;
             Answered {
                 schema: SCHEMA,
                 started: now,
                 report: None,
                 handoff: None,
                 handoff_problem: None,
-                tree: scan.tree,
-                odd: Vec::new(),
+                tree,
+                odd: leaks,
                 ignored: Vec::new(),
             }
         }
         None => return Ok(None),
     };
     let judge = Judge::new(repo, order, &answered.tree)?;
-    Ok(Some(AttemptResult {
+    let result = AttemptResult {
         schema: SCHEMA,
         run: order.run.clone(),
         item: order.item.clone(),
@@ -163,7 +166,8 @@ pub fn cut_off(
         agent: answered.report,
         handoff: answered.handoff,
         handoff_problem: answered.handoff_problem,
-    }))
+    };
+    Ok(Some((result, answered.odd)))
 }
 
 /// What can be said of a tree by looking at it, without running anything.
@@ -303,6 +307,7 @@ async fn ask(
         wrapper: place.confinement.agent.clone(),
         parent_env: place.environment.clone(),
     };
+    left::note(place.folder, &secrets(&place.environment, order))?;
     effect::perform("ask the agent", || ());
     let outcome = agent::run(&invocation, cancel, &mut |p| tell(Event::Agent(p))).await?;
     let scan = place
@@ -312,8 +317,12 @@ async fn ask(
     let mut odd: Vec<String> = scan.odd.iter().map(oddity_words).collect();
     // Here, because the agent's key may be out of reach afterwards.
     let secrets = secrets(&place.environment, order);
-    place.folder.clean_outputs(&secrets)?;
-    let (tree, leaks) = without_keys(place.repo, order, &scan.tree, &secrets)?;
+    place
+        .folder
+        .clean_outputs(&|bytes| secrets.redact_bytes(bytes))?;
+    let (tree, leaks) = left::without_keys(place.repo, order, &scan.tree, &|bytes| {
+        secrets.out_of_code(bytes)
+    })?;
     odd.extend(leaks);
     let answered = Answered {
         schema: SCHEMA,
@@ -332,34 +341,6 @@ async fn ask(
 fn secrets(environment: &[(OsString, OsString)], order: &Order) -> Secrets {
     let agent = order.agent.as_ref();
     Secrets::of(environment, agent.map_or(&[], |a| a.config.env.as_slice()))
-}
-
-/// The tree without the keys that the agent wrote into it, and what is to be said of that: the tree
-/// is shown and kept even if the attempt fails.
-fn without_keys(
-    repo: &Repo,
-    order: &Order,
-    tree: &str,
-    secrets: &Secrets,
-) -> anyhow::Result<(String, Vec<String>)> {
-    let (mut edits, mut said) = (Vec::new(), Vec::new());
-    for change in repo.changes(&order.base, tree)? {
-        let Some(entry) = change.after.filter(|e| e.mode != GITLINK) else {
-            continue;
-        };
-        if let Some((clean, names)) = secrets.out_of_code(&repo.blob(&entry.oid)?) {
-            said.push(format!(
-                "{} held the value of {}, which was taken out",
-                change.path,
-                names.join(" and of ")
-            ));
-            edits.push((change.path, Some((entry.mode, repo.write_blob(&clean)?))));
-        }
-    }
-    if edits.is_empty() {
-        return Ok((tree.to_owned(), said));
-    }
-    Ok((repo.with_entries(Some(tree), &edits)?, said))
 }
 
 fn oddity_words(oddity: &Oddity) -> String {

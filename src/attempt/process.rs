@@ -31,6 +31,7 @@ pub use capture::{Captured, Lines};
 pub use env::{Env, Secret};
 
 pub use family::kill_carriers;
+pub(in crate::attempt) use family::new_mark;
 
 pub(in crate::attempt) use capture::Splitter;
 use family::Family;

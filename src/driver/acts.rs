@@ -124,11 +124,14 @@ impl Driver<'_> {
                     config: &self.config,
                     by: &self.by,
                 };
-                if let Ok(scan) = worktree.scan(self.repo)
-                    && let Some(kept) =
-                        publisher.keep_partial(&state, item, &begun.order, &scan.tree)?
+                let left = crate::attempt::unfinished(self.repo, &worktree, &folder, &begun.order);
+                if let Ok((tree, leaks)) = left
+                    && let Some(kept) = publisher.keep_partial(&state, item, &begun.order, &tree)?
                 {
                     audience.said(&format!("What it had written so far is kept on {kept}"));
+                    for leak in leaks {
+                        audience.said(&leak);
+                    }
                 }
             }
         }

@@ -243,3 +243,77 @@ fn of_code_only_what_is_certain_is_taken_out() {
         Some((clean.into_bytes(), vec!["MY_AGENT_KEY".to_owned()]))
     );
 }
+
+#[test]
+fn what_is_not_known_any_more_is_found_by_its_traces() {
+    let secrets = secrets();
+    let traces = secrets.traces("salt");
+    let kept = serde_json::to_string(&traces).unwrap();
+    for value in secrets.values() {
+        assert!(!kept.contains(value), "{kept}");
+    }
+    let traces: Traces = serde_json::from_str(&kept).unwrap();
+    // Alone, at the ends, in a row, in base64 behind anything, a line of several, in no text.
+    let mut texts: Vec<Vec<u8>> = [
+        "marked-token-of-github-0001",
+        "a marked-token-of-github-0001marked-token-of-github-0001",
+        "x märked/key+0003== y marked-runtime-0002\nz bWFya2VkLWtleQo",
+    ]
+    .map(|text| text.as_bytes().to_vec())
+    .to_vec();
+    for before in ["", "a", "ab", "abc"] {
+        let text = format!("{before}marked-token-of-github-0001xyz");
+        texts.push(format!("k = {}", STANDARD_NO_PAD.encode(text)).into_bytes());
+    }
+    texts.push(b"\xff\0marked-runtime-0002\xfe".to_vec());
+    for text in texts {
+        let clean = traces.redact_bytes(text.clone());
+        let shown = String::from_utf8_lossy(&text);
+        assert_eq!(clean, secrets.redact_bytes(text.clone()), "{shown}");
+        assert_ne!(clean, text, "{shown}");
+    }
+    for nothing in [
+        "",
+        "marked",
+        "marked-token-of-github-0002",
+        "short /home/someone",
+    ] {
+        assert_eq!(traces.redact_bytes(nothing.into()), nothing.as_bytes());
+        assert_eq!(traces.out_of_code(nothing.as_bytes()), None);
+    }
+    // Another salt, another note.
+    assert_ne!(secrets.traces("other"), traces);
+    assert!(Secrets::default().traces("salt").is_empty());
+}
+
+#[test]
+fn traces_take_out_of_code_what_secrets_would() {
+    let mut secrets = Secrets::default();
+    secrets.add("MY_AGENT_KEY", "marked-key-0001");
+    secrets.add("NODE_ENV", "production");
+    let traces = secrets.traces("salt");
+    let mut random = Random::new(1);
+    for _ in 0..300 {
+        const PIECES: [&str; 6] = [
+            "marked-key-0001",
+            "production",
+            "\n",
+            "marked-key-000",
+            "arked-key-0001",
+            "é",
+        ];
+        let text: String = (0..random.below(9))
+            .map(|_| PIECES[random.below(6)])
+            .collect();
+        assert_eq!(
+            traces.out_of_code(text.as_bytes()),
+            secrets.out_of_code(text.as_bytes()),
+            "{text}"
+        );
+        let clean = traces.redact_bytes(text.clone().into_bytes());
+        assert!(
+            !String::from_utf8(clean).unwrap().contains("production"),
+            "{text}"
+        );
+    }
+}

@@ -31,7 +31,8 @@ pub fn stream(
         said.version,
         said.model,
         said.session,
-        said.error.map(|error| text::clean(&error, super::ERROR_MAX)),
+        said.error
+            .map(|error| text::clean(&error, super::ERROR_MAX)),
         said.last_message,
     ];
     kept.into_iter().flatten().collect()

@@ -14,7 +14,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 pub(super) const MARK: &str = "PERTASK_PROCESS";
 
 /// A mark no other process carries.
-pub(super) fn new_mark() -> String {
+pub(in crate::attempt) fn new_mark() -> String {
     let mut hasher = RandomState::new().build_hasher();
     hasher.write_u32(std::process::id());
     let first = hasher.finish();

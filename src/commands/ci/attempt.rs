@@ -231,7 +231,14 @@ impl<'r> Work<'r> {
             (Some(result), _) => Some(result),
             (None, Some(why)) => Some(artifact::failed(order, claim, &why, now)),
             (None, None) => {
-                attempt::cut_off(self.repo, &self.worktree, &self.folder, order, claim, now)?
+                let left =
+                    attempt::cut_off(self.repo, &self.worktree, &self.folder, order, claim, now)?;
+                left.map(|(result, leaks)| {
+                    for leak in leaks {
+                        teller.said(&leak);
+                    }
+                    result
+                })
             }
         };
         let Some(result) = result else {
