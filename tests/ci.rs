@@ -962,3 +962,73 @@ fn an_agent_at_its_usage_limit_is_handed_nothing_before_it_ends() {
     jobs.decide(&[]).0.code(0);
     assert_eq!(jobs.hub.states(), ["review", "pending"]);
 }
+
+/// Two tasks that need nobody.
+const MEETING: &str = r#"title = "Two files"
+build = [["sh", "-c", "! grep -q bad two.txt"]]
+
+[[task]]
+id = "one"
+title = "First file"
+file = "one.txt"
+purpose = "The first of two"
+allow = ["shared.txt"]
+risk = "high"
+
+[[task]]
+id = "two"
+title = "Second file"
+file = "two.txt"
+purpose = "The second of two"
+allow = ["shared.txt"]
+"#;
+
+#[test]
+fn a_failed_attempt_is_gone_on_from_on_another_machine() {
+    let agent = r#"
+cat > /dev/null
+echo "$PERTASK_TASK-$PERTASK_ATTEMPT" >> "$PERTASK_TASK.txt"
+[ $PERTASK_TASK-$PERTASK_ATTEMPT != two-1 ] || echo bad >> two.txt
+[ $PERTASK_TASK-$PERTASK_ATTEMPT != two-2 ] || { grep -v bad two.txt > new; mv new two.txt; }
+printf '{"status":"complete"}' > "$PERTASK_HANDOFF_FILE"
+"#;
+    let jobs = Jobs::of(Hub::with(MEETING, agent));
+    jobs.settle(&["--plan", "wiz"]);
+    assert_eq!(jobs.hub.states(), ["review", "review"]);
+    let two = jobs
+        .hub
+        .github
+        .git(REPO, ["cat-file", "blob", "pertask/wiz/2-two:two.txt"]);
+    assert_eq!(two.trim_end(), "two-1\ntwo-2");
+}
+
+#[test]
+fn what_was_merged_meanwhile_is_brought_in_on_another_machine() {
+    let agent = r#"
+cat > /dev/null
+echo "$PERTASK_TASK" > "$PERTASK_TASK.txt"
+if grep -q '<<<<<<<' shared.txt 2> /dev/null; then echo both > shared.txt
+elif [ "$PERTASK_ATTEMPT" = 1 ]; then MEET; fi
+printf '{"status":"complete"}' > "$PERTASK_HANDOFF_FILE"
+"#;
+    for (meet, shared) in [
+        (":", None),
+        ("echo $PERTASK_TASK > shared.txt", Some("both")),
+    ] {
+        let jobs = Jobs::of(Hub::with(MEETING, &agent.replace("MEET", meet)));
+        jobs.settle(&["--plan", "wiz"]);
+        let olive = jobs.hub.github.person("olive");
+        olive.approve(REPO, 1, "").unwrap();
+        olive.approve(REPO, 2, "").unwrap();
+        jobs.settle(&[]);
+        if let Some(shared) = shared {
+            assert_eq!(jobs.hub.states(), ["merged", "review"]);
+            let at = "pertask/wiz/2-two:shared.txt";
+            let found = jobs.hub.github.git(REPO, ["cat-file", "blob", at]);
+            assert_eq!(found.trim_end(), shared);
+            olive.approve(REPO, 2, "").unwrap();
+            jobs.settle(&[]);
+        }
+        assert_eq!(jobs.hub.states(), ["merged", "merged"]);
+    }
+}

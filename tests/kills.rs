@@ -301,7 +301,10 @@ fn campaign() {
         &sum,
         &[
             ("kills", "SIGKILLs that met a program"),
-            ("locks", "lock files that lay around after one, none after going on"),
+            (
+                "locks",
+                "lock files that lay around after one, none after going on",
+            ),
         ],
     );
 }

@@ -12,12 +12,17 @@ use super::{Audience, Begun, CLAIM_SLACK, Driver, gate};
 use crate::attempt::folder::{self, Folder};
 use crate::effect;
 use crate::git::NewCommit;
-use crate::ledger::{Snapshot, to_json};
+use crate::ledger::{Files, Snapshot, Trees, to_json};
 use crate::publish::{self, Publisher};
 use crate::run::order::{Order, OrderKind};
 use crate::run::state::{Claim, Phase, State};
 use crate::run::transition;
 use crate::run::{BASE, GATE};
+
+/// The tree that an attempt starts from, in its folder of the ledger's tree.
+const START: &str = "start";
+/// The merge that an attempt checks, as git stores a commit.
+const MERGE: &str = "merge";
 
 impl Driver<'_> {
     pub(super) fn build_base(
@@ -163,6 +168,7 @@ impl Driver<'_> {
             .filter(|p| **p != log)
             .cloned()
             .collect();
+        let mut added = (Vec::new(), Vec::new());
         let said = if conflicts.is_empty() {
             let edit = vec![(log, Some(publish::log_for(&state, key)))];
             let tree = self.repo.with_files(Some(&merged.tree), &edit)?;
@@ -175,6 +181,11 @@ impl Driver<'_> {
                 committer: &self.by,
                 time,
             })?;
+            let dir = publish::attempt_dir(item, item.next_attempt());
+            added = (
+                vec![(format!("{dir}/{MERGE}"), self.repo.raw_commit(&commit)?)],
+                vec![(format!("{dir}/{START}"), tree)],
+            );
             let pending = plain(OrderKind::Forward, Some(commit), String::new());
             transition::reopened(
                 &mut state,
@@ -191,7 +202,36 @@ impl Driver<'_> {
             );
             transition::reopened(&mut state, key, pending, &why)?
         };
-        self.record(snapshot, state, &said, Vec::new(), audience)
+        self.record_with(snapshot, state, &said, added, audience)
+    }
+
+    /// The files and trees that an order is recorded with: the tree it starts from is at no branch
+    /// when it was put together for it, and whoever carries it out may be on another machine.
+    pub(super) fn with_order(&self, dir: &str, order: &Order) -> anyhow::Result<(Files, Trees)> {
+        let files = vec![(format!("{dir}/order.json"), to_json(order))];
+        let mut trees = Vec::new();
+        if order.start_tree != self.repo.tree_of(&order.base)? {
+            trees.push((format!("{dir}/{START}"), order.start_tree.clone()));
+        }
+        Ok((files, trees))
+    }
+
+    /// Takes in the merges that are still to be checked, if they were made on another machine.
+    pub(super) fn take_merges(&self, snapshot: &Snapshot) -> anyhow::Result<()> {
+        for item in &snapshot.state.items {
+            let commit = item.pending.as_ref().and_then(|p| p.commit.as_deref());
+            let Some(commit) = commit.filter(|c| !self.repo.has(c)) else {
+                continue;
+            };
+            let dir = publish::attempt_dir(item, item.next_attempt());
+            let file = self
+                .ledger
+                .file(&snapshot.commit, &format!("{dir}/{MERGE}"))?;
+            if let Some(bytes) = file {
+                self.repo.put_commit(commit, &bytes)?;
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn start(
@@ -231,11 +271,10 @@ impl Driver<'_> {
             deadline: now + CLAIM_SLACK + Duration::from_secs(limit),
             order: None,
         };
-        let dir = publish::attempt_dir(item, attempt);
-        let files = vec![(format!("{dir}/order.json"), to_json(&order))];
+        let added = self.with_order(&publish::attempt_dir(item, attempt), &order)?;
         let said = transition::claimed(&mut state, key, claim.clone())?;
         let name = transition::name_of(&state, item);
-        self.record(snapshot, state, &said, files, audience)?;
+        self.record_with(snapshot, state, &said, added, audience)?;
         let begun = Begun {
             order: order.clone(),
             claim: claim.id.clone(),

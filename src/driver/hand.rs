@@ -157,9 +157,9 @@ impl Driver<'_> {
         order: &Order,
         audience: &mut dyn Audience,
     ) -> anyhow::Result<()> {
-        let files = vec![(format!("{dir}/order.json"), to_json(order))];
+        let added = self.with_order(dir, order)?;
         let run = state.run.clone();
-        self.record(snapshot, state, said, files, audience)?;
+        self.record_with(snapshot, state, said, added, audience)?;
         let handed = Handed {
             run,
             task: order.item.clone(),

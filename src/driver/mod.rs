@@ -30,7 +30,7 @@ use crate::attempt::process::Cancel;
 use crate::attempt::{BuildOrder, Event};
 use crate::forge::Forge;
 use crate::git::{GitError, Repo, Worktree};
-use crate::ledger::{Files, Ledger, LedgerError, Snapshot};
+use crate::ledger::{Files, Ledger, LedgerError, Snapshot, Trees};
 use crate::plan::{Config, Plan};
 use crate::run::decide::{Action, Facts, Standing, Wait, decide};
 use crate::run::order::{AttemptResult, Order, OrderKind};
@@ -303,6 +303,7 @@ impl<'a> Driver<'a> {
     fn read(&mut self, stopping: bool) -> anyhow::Result<(Snapshot, Facts)> {
         self.refresh()?;
         let snapshot = self.ledger.read()?;
+        self.take_merges(&snapshot)?;
         let facts = self.facts(&snapshot, stopping)?;
         Ok((snapshot, facts))
     }
@@ -569,9 +570,20 @@ impl<'a> Driver<'a> {
         files: Files,
         audience: &mut dyn Audience,
     ) -> anyhow::Result<()> {
-        let after = self
-            .ledger
-            .append(from, state, said, files, &self.by, Timestamp::now())?;
+        self.record_with(from, state, said, (files, Vec::new()), audience)
+    }
+
+    fn record_with(
+        &mut self,
+        from: &Snapshot,
+        state: State,
+        said: &str,
+        added: (Files, Trees),
+        audience: &mut dyn Audience,
+    ) -> anyhow::Result<()> {
+        let after =
+            self.ledger
+                .append_with(from, state, said, added, &self.by, Timestamp::now())?;
         self.moved(&from.state, &after.state);
         self.goes_on();
         audience.said(said);

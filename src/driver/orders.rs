@@ -278,12 +278,13 @@ impl Orders<'_> {
         let Some(last) = last.filter(|a| a.kept.is_some() && a.round == item.round) else {
             return Ok(None);
         };
-        let (Some(tree), Some(commit)) = (&last.tree, &last.commit) else {
+        let Some(commit) = &last.commit else {
             return Ok(None);
         };
         let parents = self.repo.commit_info(commit)?.parents;
         let tree = if parents.iter().any(|p| p == base) {
-            tree.clone()
+            // By its commit: the tree alone may be on the machine that the attempt was made on.
+            self.with_log_of(base, &self.repo.tree_of(commit)?)?
         } else {
             let merged = self.repo.merge(base, commit)?;
             if merged

@@ -26,7 +26,7 @@ use thiserror::Error;
 
 pub use cli::oldest_supported as oldest_git;
 pub use documents::AtCommit;
-pub use objects::{Change, CommitInfo, Entry, GITLINK, MergeOutcome, NewCommit, SYMLINK};
+pub use objects::{Change, CommitInfo, Entry, FOLDER, GITLINK, MergeOutcome, NewCommit, SYMLINK};
 pub use remote_config::program_version;
 pub use worktree::{Oddity, Scan, Worktree};
 

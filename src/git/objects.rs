@@ -21,6 +21,8 @@ pub struct Entry {
 
 /// Mode of a symbolic link.
 pub const SYMLINK: u32 = 0o120_000;
+/// Mode of a folder.
+pub const FOLDER: u32 = 0o040_000;
 /// Mode of a submodule.
 pub const GITLINK: u32 = 0o160_000;
 
@@ -198,6 +200,7 @@ impl Repo {
                     let kind = match *mode {
                         SYMLINK => git2::FileMode::Link,
                         GITLINK => git2::FileMode::Commit,
+                        FOLDER => git2::FileMode::Tree,
                         m if m & 0o111 != 0 => git2::FileMode::BlobExecutable,
                         _ => git2::FileMode::Blob,
                     };
@@ -283,6 +286,31 @@ impl Repo {
                 .commit(None, &author, &committer, new.message, &tree, &parents)
         })?;
         Ok(oid.to_string())
+    }
+
+    /// A commit as git stores it, to be taken elsewhere.
+    ///
+    /// # Errors
+    /// When it is missing.
+    pub fn raw_commit(&self, oid: &str) -> Result<Vec<u8>> {
+        let odb = self.inner.odb()?;
+        Ok(odb.read(git2::Oid::from_str(oid)?)?.data().to_vec())
+    }
+
+    /// Takes in a commit as git stores it, if it is this one. Nothing refers to it then.
+    ///
+    /// # Errors
+    /// When it is another, or the object database cannot be written.
+    pub fn put_commit(&self, oid: &str, bytes: &[u8]) -> Result<()> {
+        let kind = git2::ObjectType::Commit;
+        if git2::Oid::hash_object(kind, bytes)?.to_string() == oid {
+            self.inner.odb()?.write(kind, bytes)?;
+            return Ok(());
+        }
+        Err(GitError::Io {
+            what: format!("taking in commit {oid}"),
+            source: std::io::ErrorKind::InvalidData.into(),
+        })
     }
 
     /// First line, whole message, parents and author of a commit.

@@ -95,7 +95,7 @@ impl Repo {
             match error.code() {
                 git2::ErrorCode::Locked => {
                     patience.wait(self, full_name, self.lock_of(full_name))?;
-                },
+                }
                 git2::ErrorCode::Modified | git2::ErrorCode::Exists | git2::ErrorCode::NotFound => {
                     return Err(GitError::Raced {
                         name: full_name.to_owned(),

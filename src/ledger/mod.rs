@@ -20,7 +20,7 @@ use serde::de::DeserializeOwned;
 use thiserror::Error;
 
 use crate::git::remote::{Move, Pushed, Remote};
-use crate::git::{GitError, NewCommit, Repo};
+use crate::git::{FOLDER, GitError, NewCommit, Repo};
 use crate::plan::{Config, Plan};
 use crate::run::decide::Standing;
 use crate::run::state::{self, Person, State};
@@ -133,6 +133,9 @@ struct Version {
 
 /// Files that a transition adds to the ledger's tree.
 pub type Files = Vec<(String, Vec<u8>)>;
+
+/// Trees that a transition adds to the ledger's tree as folders, so that they are wherever it is.
+pub type Trees = Vec<(String, String)>;
 
 /// The names of all runs, oldest name first.
 ///
@@ -474,7 +477,7 @@ impl<'r> Ledger<'r> {
             (PLAN.to_owned(), to_json(plan)),
             (CONFIG.to_owned(), to_json(config)),
         ];
-        self.write(None, state, message, files, by, at)
+        self.write(None, state, message, (files, Vec::new()), by, at)
     }
 
     /// Records one transition from `from`.
@@ -490,7 +493,23 @@ impl<'r> Ledger<'r> {
         by: &Person,
         at: Timestamp,
     ) -> Result<Snapshot> {
-        self.write(Some(from), state, message, files, by, at)
+        self.append_with(from, state, message, (files, Vec::new()), by, at)
+    }
+
+    /// As [`Ledger::append`], with trees beside the files.
+    ///
+    /// # Errors
+    /// As [`Ledger::append`].
+    pub fn append_with(
+        &self,
+        from: &Snapshot,
+        state: State,
+        message: &str,
+        added: (Files, Trees),
+        by: &Person,
+        at: Timestamp,
+    ) -> Result<Snapshot> {
+        self.write(Some(from), state, message, added, by, at)
     }
 
     /// Records a transition that changes the pinned plan and configuration.
@@ -512,7 +531,7 @@ impl<'r> Ledger<'r> {
             (PLAN.to_owned(), to_json(plan)),
             (CONFIG.to_owned(), to_json(config)),
         ];
-        self.write(Some(from), state, message, files, by, at)
+        self.write(Some(from), state, message, (files, Vec::new()), by, at)
     }
 
     fn write(
@@ -520,7 +539,7 @@ impl<'r> Ledger<'r> {
         from: Option<&Snapshot>,
         mut state: State,
         message: &str,
-        mut files: Files,
+        (mut files, trees): (Files, Trees),
         by: &Person,
         at: Timestamp,
     ) -> Result<Snapshot> {
@@ -530,7 +549,12 @@ impl<'r> Ledger<'r> {
             .map(|(path, bytes)| (path, Some(bytes)))
             .collect();
         let parent = from.map(|s| s.commit.as_str());
-        let tree = self.repo.with_files(parent, &edits)?;
+        let mut tree = self.repo.with_files(parent, &edits)?;
+        if !trees.is_empty() {
+            let folder = |(path, oid)| (path, Some((FOLDER, oid)));
+            let folders: Vec<_> = trees.into_iter().map(folder).collect();
+            tree = self.repo.with_entries(Some(&tree), &folders)?;
+        }
         let parents: Vec<String> = parent.iter().map(|p| (*p).to_owned()).collect();
         let commit = self.repo.commit(&NewCommit {
             tree: &tree,

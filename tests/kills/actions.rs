@@ -80,7 +80,9 @@ fn orders(out: &Ended) -> Vec<Order> {
     let lines = out.said.lines().rev();
     let mut answers = lines.filter_map(|l| serde_json::from_str::<serde_json::Value>(l).ok());
     let answer = answers.find(|a| a["orders"].is_array());
-    answer.map_or(Vec::new(), |a| serde_json::from_value(a["orders"].clone()).unwrap())
+    answer.map_or(Vec::new(), |a| {
+        serde_json::from_value(a["orders"].clone()).unwrap()
+    })
 }
 
 impl Actions {
@@ -117,7 +119,10 @@ impl Actions {
                 });
                 next = told.next(&mut queue, &mut false);
                 if let Some(Step::Publish(_, result)) = &mut next {
-                    let to = told.copies.path().join(format!("result-{}", told.stages.len()));
+                    let to = told
+                        .copies
+                        .path()
+                        .join(format!("result-{}", told.stages.len()));
                     keep::copy(result, &to);
                     *result = to;
                 }
@@ -167,7 +172,10 @@ impl Actions {
 
     /// The machines are gone.
     fn sweep(&self) {
-        for entry in std::fs::read_dir(self.jobs.hub.sandbox.root()).unwrap().flatten() {
+        for entry in std::fs::read_dir(self.jobs.hub.sandbox.root())
+            .unwrap()
+            .flatten()
+        {
             if entry.file_name().to_string_lossy().starts_with("clone-") {
                 std::fs::remove_dir_all(entry.path()).unwrap();
             }
@@ -205,7 +213,9 @@ impl Actions {
         for n in 0..30 {
             let Some(step) = next.take() else {
                 jobs.end();
-                return self.compare(trial, met).map_err(|what| format!("{what}\n{said}"));
+                return self
+                    .compare(trial, met)
+                    .map_err(|what| format!("{what}\n{said}"));
             };
             let kill = kills.next().copied();
             let out = self.run(&step, kill, told.took);

@@ -208,7 +208,12 @@ impl Local {
             let packed = site.copied(&trial::copy);
             packed.git(&["pack-refs", "--all", "--prune"]);
             let began = Instant::now();
-            let out = trial::run(command(&site, args), &site.path("tmp"), None, Duration::ZERO);
+            let out = trial::run(
+                command(&site, args),
+                &site.path("tmp"),
+                None,
+                Duration::ZERO,
+            );
             assert_eq!(out.code, 0, "{}", out.said);
             stages.push(Stage {
                 loose,
@@ -274,7 +279,10 @@ impl Local {
                 }
                 met.locks += trial::locks(&[&git, &place]).len();
             } else if out.code != 0 || (n == 0 && kill.is_at_effect()) {
-                return Err(format!("it was not killed: {args:?} {}\n{}", out.code, out.said));
+                return Err(format!(
+                    "it was not killed: {args:?} {}\n{}",
+                    out.code, out.said
+                ));
             }
         }
         let args = onward(&site, trial.stage);
@@ -289,7 +297,9 @@ impl Local {
         let wanted = told.effects.iter().filter(|e| *e == "ask the agent");
         let wanted = wanted.count();
         if asked < wanted || asked > wanted + lost {
-            return Err(format!("agents were asked {asked} times, {lost} answers were lost"));
+            return Err(format!(
+                "agents were asked {asked} times, {lost} answers were lost"
+            ));
         }
         let left = trial::settle(&place);
         if !left.is_empty() {

@@ -52,7 +52,10 @@ fn beside(
     let took = began.elapsed();
     let there = path.exists();
     drop(owner);
-    let said = format!("{name} ({held}): exits with {} after {took:.1?}\n{}", out.code, out.said);
+    let said = format!(
+        "{name} ({held}): exits with {} after {took:.1?}\n{}",
+        out.code, out.said
+    );
     match (is, held) {
         (Is::NotOurs, _) if out.code == wanted && there => {}
         (Is::InTheWay, false) if out.code == wanted && !there => {

@@ -32,7 +32,10 @@ pub fn trial(story: &Story, trial: &Trial) -> Result<Met, String> {
     let bare = story.hub.github.repo(REPO).bare.path;
     if trial.packed {
         sandbox.git(["pack-refs", "--all", "--prune"]);
-        story.hub.github.git(REPO, ["pack-refs", "--all", "--prune"]);
+        story
+            .hub
+            .github
+            .git(REPO, ["pack-refs", "--all", "--prune"]);
     }
     let files = sandbox.repo.clone();
     let users_own = || keep::plain_files(&files);
@@ -59,14 +62,20 @@ pub fn trial(story: &Story, trial: &Trial) -> Result<Met, String> {
         } else if ![0, 75].contains(&out.code) && out.code != told.code
             || (n == 0 && kill.is_at_effect())
         {
-            return Err(format!("it was not killed: {args:?} {}\n{}", out.code, out.said));
+            return Err(format!(
+                "it was not killed: {args:?} {}\n{}",
+                out.code, out.said
+            ));
         }
     }
     let args = story.onward();
     let out = run(args, None);
     count(&out, None);
     if out.code != told.code {
-        return Err(format!("{args:?} exits with {}, not {}\n{}", out.code, told.code, out.said));
+        return Err(format!(
+            "{args:?} exits with {}, not {}\n{}",
+            out.code, told.code, out.said
+        ));
     }
     let left = trial::settle(&place);
     if !left.is_empty() {
@@ -83,7 +92,9 @@ pub fn trial(story: &Story, trial: &Trial) -> Result<Met, String> {
     let wanted = told.effects.iter().filter(|e| *e == "ask the agent");
     let wanted = wanted.count();
     if asked < wanted || asked > wanted + lost {
-        return Err(format!("agents were asked {asked} times, {lost} answers were lost"));
+        return Err(format!(
+            "agents were asked {asked} times, {lost} answers were lost"
+        ));
     }
     let locks = trial::locks(&[&git, &place, &bare]);
     if !locks.is_empty() {

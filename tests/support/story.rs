@@ -401,7 +401,8 @@ fn no_times(value: &mut Value) {
     match value {
         Value::Object(fields) => {
             for (key, field) in fields.iter_mut() {
-                if matches!(key.as_str(), "claim" | "since") || key.contains("duration") {
+                if matches!(key.as_str(), "claim" | "since" | "builds") || key.contains("duration")
+                {
                     *field = Value::Null;
                 } else {
                     no_times(field);
