@@ -379,6 +379,17 @@ for h in post-checkout pre-commit post-index-change reference-transaction post-c
   cp .git/hooks/$h hooks/$h; chmod +x hooks/$h .git/hooks/$h
 done
 printf '* filter=evil diff=evil merge=evil\n' > .git/info/attributes
+# The same once more in files that the configuration includes.
+for n in 1 2; do
+  f="$PWD/.git/included-$n"
+  git config -f "$f" core.fsmonitor "${trap_}included-fsmonitor; false"
+  git config -f "$f" core.hooksPath "$PWD/.git/hooks"
+  git config -f "$f" filter.evil.clean "${trap_}included-clean; cat"
+  git config -f "$f" filter.evil.process "${trap_}included-process"
+  git config -f "$f" alias.status "!${trap_}included-alias"
+done
+git config include.path "$PWD/.git/included-1"
+git config "includeIf.gitdir:/**.path" "$PWD/.git/included-2"
 rm -f "$OUT"/executed-*
 "#;
 
@@ -414,6 +425,84 @@ fn it_rewrites_configuration_and_hooks() {
     }
     assert_eq!(site.status()["state"], "complete");
     assert_eq!(site.users_own(), before);
+}
+
+/// Not confined, it reaches the configuration of the person's own repository.
+#[test]
+fn it_sets_traps_in_the_persons_repository() {
+    let site = Site::new();
+    let repo = site.path("repo").display().to_string();
+    // Filters are another matter: see below.
+    let traps: Vec<&str> = TRAPS.lines().filter(|l| !l.contains("filter")).collect();
+    let traps = traps.join("\n");
+    site.agent(&format!(
+        "(cd '{repo}' && {{ {traps}\n}}; rm -rf hooks)
+         mkdir -p src; echo x >> src/one.txt; complete"
+    ));
+    site.write("src/old.txt", "old\n");
+    site.plan(PLAN, "", "");
+    let steps: [&[&str]; 10] = [
+        &["start", "wiz", "--mode", "per-task"],
+        &["status"],
+        &["show"],
+        &["plan", "wiz"],
+        &["log"],
+        &["check"],
+        &["doctor"],
+        &["revise", "-m", "again"],
+        &["approve"],
+        &["log", "wiz"],
+    ];
+    for step in steps {
+        let out = site.pertask(step);
+        assert!(out.code < 2, "{step:?}: {}", out.all());
+        nothing_executed(&site);
+    }
+    assert_eq!(site.status()["state"], "complete");
+    // They were there all the time: git itself runs into them.
+    site.command("git").arg("status").output().unwrap();
+    let left = std::fs::read_dir(site.path("out")).unwrap().flatten();
+    let run = left.filter(|e| e.file_name().to_string_lossy().starts_with("executed"));
+    assert!(run.count() > 0);
+}
+
+/// A filter is a program that the person's git is to run, like that of LFS; so one that appears while
+/// an agent works is a stop, and nothing runs it before a person has been told.
+#[test]
+fn it_plants_a_filter_in_the_persons_repository() {
+    for how in [
+        "git config filter.evil.clean \"touch $OUT/executed-clean; cat\"
+         git config filter.evil.smudge \"touch $OUT/executed-smudge; cat\"",
+        "git config -f .git/more filter.evil.process \"touch $OUT/executed-process\"
+         git config include.path more",
+    ] {
+        let site = Site::new();
+        let repo = site.path("repo").display().to_string();
+        site.agent(&format!(
+            "(cd '{repo}'; {how}
+              echo '* filter=evil' > .git/info/attributes; rm -f \"$OUT\"/executed-*)
+             mkdir -p src; echo x >> src/one.txt; complete"
+        ));
+        site.plan(PLAN, "", "");
+        let out = site.pertask(&["start", "wiz", "--mode", "per-task"]);
+        assert_eq!(
+            (out.code, &*site.task("one")),
+            (1, "failed"),
+            "{}",
+            out.all()
+        );
+        assert_eq!(site.out("asked"), "one-1\n");
+        assert!(
+            out.stdout.contains("filters of your repository changed"),
+            "{}",
+            out.all()
+        );
+        let steps: [&[&str]; 5] = [&["status"], &["show"], &["log"], &["continue"], &["check"]];
+        for step in steps {
+            site.pertask(step);
+        }
+        nothing_executed(&site);
+    }
 }
 
 #[test]

@@ -46,6 +46,17 @@ fn a_state_of_version_1() {
             ("handler", false, 0)
         ]
     );
+    // What came later is absent in it, and is kept where it is written.
+    let attempts = || state.items.iter().flat_map(|i| &i.attempts);
+    assert!(state.limited.is_empty());
+    assert!(attempts().all(|a| a.limited_until.is_none() && !a.cost_missing));
+    let mut limited = state.clone();
+    let until = jiff::Timestamp::UNIX_EPOCH;
+    limited.limited.insert("claude".to_owned(), until);
+    limited.items[0].attempts[0].limited_until = Some(until);
+    limited.items[0].attempts[0].cost_missing = true;
+    let again: State = read(&serde_json::to_string(&limited).unwrap());
+    assert_eq!(again, limited);
 }
 
 #[test]
@@ -68,6 +79,9 @@ fn a_plan_and_a_configuration_of_version_1() {
     assert_eq!(plan.tasks.len(), 4);
     let config: Config = read(include_str!("formats/config-1.json"));
     assert_eq!(config.agent, "scripted");
+    let limits = &config.limits;
+    assert_eq!((limits.attempts, limits.of_money().len()), (3, 0));
+    assert_eq!((limits.task_time_s, limits.run_time_s), (None, None));
 }
 
 /// A state from the future is refused with its version, and left alone.

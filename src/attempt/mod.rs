@@ -15,6 +15,7 @@ mod left;
 pub mod process;
 pub mod sandbox;
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::time::Duration;
 
@@ -78,6 +79,9 @@ struct Answered {
     /// What lay there but is ignored by git.
     #[serde(default)]
     ignored: Vec<String>,
+    /// Filters of the person's repository that came to be, or changed, while the agent worked.
+    #[serde(default)]
+    planted: Vec<String>,
 }
 
 impl Answered {
@@ -144,6 +148,7 @@ pub fn cut_off(
                 tree,
                 odd: leaks,
                 ignored: Vec::new(),
+                planted: Vec::new(),
             }
         }
         None => return Ok(None),
@@ -288,6 +293,7 @@ async fn ask(
             tree: order.start_tree.clone(),
             odd: Vec::new(),
             ignored: Vec::new(),
+            planted: Vec::new(),
         };
         return Ok((answered, scan));
     };
@@ -309,7 +315,9 @@ async fn ask(
     };
     left::note(place.folder, &secrets(&place.environment, order))?;
     effect::perform("ask the agent", || ());
+    let filters = place.repo.filters()?;
     let outcome = agent::run(&invocation, cancel, &mut |p| tell(Event::Agent(p))).await?;
+    let planted = new_filters(&filters, place.repo);
     let scan = place
         .worktree
         .scan(place.repo)
@@ -333,8 +341,20 @@ async fn ask(
         tree,
         odd,
         ignored: scan.ignored.clone(),
+        planted,
     };
     Ok((secrets.cleaned(&answered)?, scan))
+}
+
+/// Filters that were not there, or not like this, when the agent began. The workspace goes on with
+/// those of before; what opens one anew would run them.
+fn new_filters(before: &BTreeMap<String, String>, repo: &Repo) -> Vec<String> {
+    // One that cannot be read any more is as good as changed.
+    let Ok(after) = repo.filters() else {
+        return vec!["its configuration cannot be read any more".to_owned()];
+    };
+    let new = after.into_iter().filter(|(k, v)| before.get(k) != Some(v));
+    new.map(|(name, _)| name).collect()
 }
 
 /// The secrets that whoever carries this order out has in reach.
@@ -572,6 +592,17 @@ fn verdict(
         let failure = agent::failure(report).map(|why| format!("the agent {name}: {why}"));
         return Verdict::Failed {
             reasons: failure.into_iter().chain([missing]).collect(),
+            retryable: false,
+        };
+    }
+    if !answered.planted.is_empty() {
+        // Another attempt would run them, so a person looks first.
+        let reason = format!(
+            "while the agent worked, filters of your repository changed, which are programs that git runs: {}; look at them with `git config --show-origin --get-regexp ^filter` before you go on",
+            answered.planted.join(", ")
+        );
+        return Verdict::Failed {
+            reasons: vec![reason],
             retryable: false,
         };
     }

@@ -4,6 +4,7 @@
 //! configuration. Without these settings a file would be committed with the wrong line endings, or
 //! past a filter that the person relies on (`git help attributes`, section "filter").
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -35,6 +36,29 @@ impl Repo {
     /// # Errors
     /// When the configuration cannot be read.
     pub(super) fn content_settings(&self) -> Result<String> {
+        let mut text = String::new();
+        for (name, value) in self.content_values()? {
+            let (section, key) = name.rsplit_once('.').unwrap_or((name.as_str(), ""));
+            let section = match section.split_once('.') {
+                Some((section, sub)) => format!("{section} {}", quoted(sub)),
+                None => section.to_owned(),
+            };
+            let _ = writeln!(text, "[{section}]\n\t{key} = {}", quoted(&value));
+        }
+        Ok(text)
+    }
+
+    /// The settings of filters, which name programs that git runs on contents; by name.
+    ///
+    /// # Errors
+    /// When the configuration cannot be read.
+    pub fn filters(&self) -> Result<BTreeMap<String, String>> {
+        let mut values = self.content_values()?;
+        values.retain(|name, _| of_filter(name));
+        Ok(values)
+    }
+
+    fn content_values(&self) -> Result<BTreeMap<String, String>> {
         let config = self.inner.config()?.snapshot()?;
         let mut names = std::collections::BTreeSet::new();
         config.entries(None)?.for_each(|entry| {
@@ -44,7 +68,7 @@ impl Repo {
                 names.insert(name.to_owned());
             }
         })?;
-        let mut text = String::new();
+        let mut values = BTreeMap::new();
         for name in names {
             // Asked for by name, so that the level counts which counts for git.
             let entry = config.get_entry(&name)?;
@@ -53,14 +77,9 @@ impl Repo {
             } else {
                 "true".to_owned()
             };
-            let (section, key) = name.rsplit_once('.').unwrap_or((name.as_str(), ""));
-            let section = match section.split_once('.') {
-                Some((section, sub)) => format!("{section} {}", quoted(sub)),
-                None => section.to_owned(),
-            };
-            let _ = writeln!(text, "[{section}]\n\t{key} = {}", quoted(&value));
+            values.insert(name, value);
         }
-        Ok(text)
+        Ok(values)
     }
 
     /// Takes over the files that belong to them into a git directory of ours.
