@@ -206,6 +206,15 @@ fn is_of(result: &AttemptResult, expected: Expected<'_>) -> Result<(), Refused> 
             "it says that the agent cost less than nothing".to_owned(),
         ));
     }
+    let limited = order
+        .agent
+        .as_ref()
+        .is_some_and(|a| a.config.max_cost_usd.is_some());
+    if limited && spent.is_none() && matches!(result.verdict, Verdict::Passed { .. }) {
+        return Err(Refused(
+            "it passes without saying what the agent cost, whose money is limited".to_owned(),
+        ));
+    }
     if order.agent.is_none() && result.agent.is_some() {
         return Err(Refused(
             "it speaks of an agent, and none was asked".to_owned(),
