@@ -24,8 +24,11 @@ use git_pertask::run::state::State;
 use git_pertask::{facts, prompt, text};
 use jiff::Timestamp;
 
+/// A name, and what is done with its input.
+pub type Target = (&'static str, fn(&[u8]));
+
 /// Every target: its name, and what it does with an input.
-pub const TARGETS: [(&str, fn(&[u8])); 14] = [
+pub const TARGETS: [Target; 14] = [
     ("plan_toml", plan_toml),
     ("architecture", architecture),
     ("file_placement", file_placement),
@@ -89,7 +92,7 @@ fn load(files: &[(&str, &str)]) {
                 assert!(found.has_errors());
                 plain(&found.render(false));
                 let _ = found.render(true);
-                for one in found.iter() {
+                for one in &found {
                     let _ = one.place();
                 }
             }
@@ -215,7 +218,9 @@ pub fn event(data: &[u8]) {
                 assert!(plan::valid_name(&plan));
                 assert!(agent.is_none_or(|a| plan::valid_name(&a)));
                 assert!(mode.is_none_or(|m| ["auto", "per-task", "batch"].contains(&&*m)));
-                parameters.iter().for_each(|p| plain_line(p));
+                for p in &parameters {
+                    plain_line(p);
+                }
             }
             event::Asks::GoOn { by } => {
                 if let Some(by) = by {
@@ -285,7 +290,7 @@ fn seen(state: &State) -> Seen {
             mergeable: Some(true),
             voices: (1..)
                 .zip(kinds)
-                .take(usize::from(number % 3 > 0))
+                .take(usize::from(!number.is_multiple_of(3)))
                 .map(voice)
                 .collect(),
             ..SeenPull::default()
@@ -345,9 +350,9 @@ pub fn state(data: &[u8]) {
     for facts in told(&state) {
         all_waits.extend(decide(&state, &facts).waits);
     }
-    waits::sentences(&state, &all_waits)
-        .iter()
-        .for_each(|s| plain(s));
+    for s in waits::sentences(&state, &all_waits) {
+        plain(&s);
+    }
     plain(&status::text(&state, &all_waits, now(), Style::PLAIN));
     let _ = status::text(&state, &all_waits, now(), Style { colour: true });
     let _ = status::json(&state, &all_waits, now()).to_string();

@@ -5,7 +5,25 @@
 //! (docs/reliability.md).
 
 /// Each fault's name and what it breaks.
-pub const ALL: &[(&str, &str)] = &[];
+pub const ALL: &[(&str, &str)] = &[
+    ("no-budget", "limits of tasks and runs stop nothing"),
+    (
+        "missing-cost-is-nothing",
+        "a cost that does not come is no stop",
+    ),
+    (
+        "limited-agent-is-asked",
+        "an agent at its usage limit is asked again at once",
+    ),
+    (
+        "limited-attempt-counts",
+        "an attempt that met a usage limit counts as one",
+    ),
+    (
+        "planted-filters-pass",
+        "filters that appear while an agent works are no stop",
+    ),
+];
 
 /// Whether this fault is planted.
 #[must_use]

@@ -585,6 +585,7 @@ fn verdict(
     let name = order.agent.as_ref().map_or("", |a| a.name.as_str());
     if let Some(report) = answered.report.as_ref().filter(|r| r.cost_missing)
         && report.exit != AgentExit::NotStarted
+        && !crate::plant::is("missing-cost-is-nothing")
     {
         let missing = format!(
             "the agent {name} did not say what it cost, though its money is limited, so another attempt is for a person to allow"
@@ -595,7 +596,7 @@ fn verdict(
             retryable: false,
         };
     }
-    if !answered.planted.is_empty() {
+    if !answered.planted.is_empty() && !crate::plant::is("planted-filters-pass") {
         // Another attempt would run them, so a person looks first.
         let reason = format!(
             "while the agent worked, filters of your repository changed, which are programs that git runs: {}; look at them with `git config --show-origin --get-regexp ^filter` before you go on",

@@ -716,7 +716,8 @@ impl Item {
             .iter()
             .filter(|a| a.number >= self.count_from && a.outcome != Outcome::Interrupted)
             .filter(|a| !matches!(a.kind, OrderKind::Forward | OrderKind::Person))
-            .filter(|a| a.blames.is_empty() && a.limited_until.is_none())
+            .filter(|a| a.blames.is_empty())
+            .filter(|a| a.limited_until.is_none() || crate::plant::is("limited-attempt-counts"))
             .count()
     }
 

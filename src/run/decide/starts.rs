@@ -38,7 +38,7 @@ fn kept_from(state: &State, item: &Item, facts: &Facts) -> Option<Wait> {
     }
     let agent = facts.agents.get(&item.key)?;
     let until = state.limited.get(agent).copied()?;
-    (until > facts.now).then(|| Wait::Limited {
+    (until > facts.now && !crate::plant::is("limited-agent-is-asked")).then(|| Wait::Limited {
         agent: agent.clone(),
         until,
     })
