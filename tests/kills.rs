@@ -9,7 +9,11 @@
 //! `cargo test` does a selection with a fixed seed; `bench/reliability kills` does all of it
 //! (docs/reliability.md).
 
-#![expect(clippy::unwrap_used, reason = "a failing helper is a failing test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a failing helper is a failing test; what a campaign did is printed"
+)]
 
 #[path = "kills/actions.rs"]
 mod actions;

@@ -1,6 +1,13 @@
 //! A run in one repository: a failing first attempt, a second task beside it, a revision, an
 //! approval, and one more that needs the first merged in.
 
+#![allow(
+    clippy::similar_names,
+    clippy::unused_self,
+    clippy::allow_attributes,
+    reason = "the kinds of trials share one shape"
+)]
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::process::Command;

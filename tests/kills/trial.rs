@@ -220,7 +220,7 @@ pub fn run(mut command: Command, notes: &Path, kill: Option<Kill>, took: Duratio
             break child.wait().unwrap();
         }
         let pause = Duration::from_millis(2);
-        std::thread::sleep(after.map_or(pause, |after| pause.min(after - so_far)));
+        std::thread::sleep(after.map_or(pause, |after| pause.min(after.saturating_sub(so_far))));
     };
     let effects = fs::read_to_string(trace).unwrap_or_default();
     let named = |line: &str| line.split_once(' ').map(|(_, name)| name.to_owned());

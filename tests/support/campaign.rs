@@ -4,6 +4,12 @@
 //! is not done again by whoever is given that file. `bench/reliability` sets the variables.
 
 #![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::struct_field_names,
+    reason = "a program of the bench: it tells what it does, and keeps records as JSON"
+)]
+#![allow(
     dead_code,
     clippy::unwrap_used,
     clippy::allow_attributes,
