@@ -269,7 +269,10 @@ fn what_is_not_known_any_more_is_found_by_its_traces() {
     for text in texts {
         let clean = traces.redact_bytes(text.clone());
         let shown = String::from_utf8_lossy(&text);
-        assert_eq!(clean, secrets.redact_bytes(text.clone()), "{shown}");
+        // Two in a row are one there.
+        let one = String::from_utf8_lossy(&clean).replace("******", MASK);
+        let known = secrets.redact_bytes(text.clone());
+        assert_eq!(one, String::from_utf8_lossy(&known), "{shown}");
         assert_ne!(clean, text, "{shown}");
     }
     for nothing in [
