@@ -18,7 +18,7 @@ use crate::publish;
 use crate::rules::user::UserRule;
 use crate::run::state::{Item, Phase, State};
 use crate::run::transition::short;
-use crate::run::{BASE, BATCH, GATE, is_extra};
+use crate::run::{BASE, BATCH, GATE, P0, REPAIR, is_extra};
 
 /// A ledger says something that does not follow from the base.
 #[derive(Debug, thiserror::Error)]
@@ -143,9 +143,8 @@ fn shape(state: &State, plan: &Plan) -> Result<(), String> {
         if state.items.iter().filter(|i| i.key == *key).count() > 1 {
             return Err(format!("it has {key} twice"));
         }
-        let of_plan = |id: &str| plan.tasks.iter().find(|t| t.id == id);
         for told in &item.tasks {
-            if of_plan(&told.id).is_none_or(|t| t.file != told.file) {
+            if file_of(state, plan, &told.id).is_none_or(|file| file != told.file) {
                 return Err(format!("it has another file for {}", told.id));
             }
         }
@@ -182,6 +181,17 @@ fn shape(state: &State, plan: &Plan) -> Result<(), String> {
         return Err("it has a build of something else".to_owned());
     }
     Ok(())
+}
+
+/// The file that a task writes, one of the plan's or one that is made when these are done.
+fn file_of(state: &State, plan: &Plan, id: &str) -> Option<String> {
+    let task = plan.tasks.iter().find(|t| t.id == id);
+    match id {
+        _ if task.is_some() => task.map(|t| t.file.clone()),
+        P0 => Some(publish::report_path(state)),
+        REPAIR => Some(String::new()),
+        _ => None,
+    }
 }
 
 /// Every branch an item names is one of its own: recording pushes them.
@@ -252,4 +262,70 @@ fn carried(repo: &Repo, state: &State, item: &Item) -> anyhow::Result<Result<(),
         at.clone_from(&earlier.commit);
     }
     Ok(Ok(()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Task;
+    use crate::report::sample;
+    use crate::run::state::{Decision, Review};
+    use crate::run::transition;
+
+    /// The plan of [`sample::state`].
+    fn plan(state: &State) -> Plan {
+        let text = serde_json::json!({
+            "name": "wiz", "title": "Wiz", "base": null, "inputs": [], "skills": [], "directory": "",
+            "build": [], "check_timeout_s": 600, "sparse": [], "time_constrained": false,
+            "new_patterns": false, "tasks": [], "gate": {"build": [], "items": []}, "parameters": {},
+            "source": {"kind": "plan-toml", "path": "plan.toml"}
+        });
+        let mut plan: Plan = serde_json::from_value(text).unwrap();
+        plan.tasks = state
+            .items
+            .iter()
+            .map(|i| Task {
+                id: i.key.clone(),
+                file: i.tasks[0].file.clone(),
+                depends_on: i.depends_on.clone(),
+                ..Task::default()
+            })
+            .collect();
+        plan
+    }
+
+    #[test]
+    fn what_is_made_when_the_tasks_are_done_follows_from_the_plan() {
+        let mut state = sample::state();
+        let plan = plan(&state);
+        assert_eq!(shape(&state, &plan), Ok(()));
+        transition::noted(
+            &mut state,
+            None,
+            "a key is printed",
+            &sample::ada(),
+            sample::at(0),
+        )
+        .unwrap();
+        let path = publish::report_path(&state);
+        transition::validation_opened(&mut state, &path);
+        assert_eq!(shape(&state, &plan), Ok(()));
+        let review = Review {
+            decision: Decision::Revise,
+            by: sample::ada(),
+            at: sample::at(1),
+            commit: String::new(),
+            text: "all of it".to_owned(),
+            round: 1,
+            source: None,
+        };
+        transition::repair_opened(&mut state, review);
+        assert_eq!(shape(&state, &plan), Ok(()));
+        for key in [P0, REPAIR] {
+            let mut forged = state.clone();
+            forged.item_mut(key).unwrap().tasks[0].file = "src/main.go".to_owned();
+            let said = format!("it has another file for {key}");
+            assert_eq!(shape(&forged, &plan), Err(said));
+        }
+    }
 }
