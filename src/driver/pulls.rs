@@ -26,9 +26,9 @@ use crate::run::seen::{Seen, SeenPull};
 use crate::run::state::{Attempt, Branch, Decision, Item, Outcome, Phase, Pull, Review, State};
 use crate::run::transition::{self, NotPossible};
 
-mod hear;
+pub mod hear;
 mod pages;
-mod taken;
+pub mod taken;
 
 /// How old what was seen may be when something is merged for it.
 const FRESH: Duration = Duration::from_secs(10);
@@ -373,7 +373,7 @@ impl Driver<'_> {
     ) -> anyhow::Result<()> {
         match action {
             Action::Show { item } => self.show(snapshot, state, item, audience),
-            Action::Hear { item, voice } => self.hear(snapshot, state, item, voice, audience),
+            Action::Hear { item, voice } => self.hear(snapshot, item, voice, audience),
             Action::Answer { item, voice } => self.answer(snapshot, state, item, voice, audience),
             Action::Approve { item, by } => self.take_approval(snapshot, state, item, by, audience),
             Action::Withdraw { item, why } => {
@@ -517,7 +517,8 @@ impl Driver<'_> {
 }
 
 /// Whether the ledger knows that a pull request shows this page's commit.
-fn noted(state: &State, key: &str, page: &Page) -> bool {
+#[must_use]
+pub fn noted(state: &State, key: &str, page: &Page) -> bool {
     let pull = if key == LAST {
         // The run branch grows without being shown anew.
         return state.end.is_none() || state.pull.is_some();
@@ -529,7 +530,8 @@ fn noted(state: &State, key: &str, page: &Page) -> bool {
 }
 
 /// The latest passed attempt that answers a review with threads nobody was answered in yet.
-fn unreplied(item: &Item) -> Option<u32> {
+#[must_use]
+pub fn unreplied(item: &Item) -> Option<u32> {
     if item.phase != Phase::Review {
         return None;
     }
@@ -558,7 +560,8 @@ fn last_request(item: &Item) -> Option<&Review> {
 }
 
 /// The pull requests there may be something to see of.
-fn targets(state: &State) -> Vec<Target> {
+#[must_use]
+pub fn targets(state: &State) -> Vec<Target> {
     let mut found = Vec::new();
     let ended = state.end.as_ref();
     let aborted = ended.is_some_and(|e| e.aborted);

@@ -125,7 +125,10 @@ fn read(repo: &Repo, state: &State, pinned: &Plan) -> anyhow::Result<(Plan, Conf
 }
 
 /// Names and dependencies are those that follow from the plan.
-fn shape(state: &State, plan: &Plan) -> Result<(), String> {
+///
+/// # Errors
+/// What does not, in words.
+pub fn shape(state: &State, plan: &Plan) -> Result<(), String> {
     let ours = format!("pertask/{}/", state.run);
     let named = |branch: &str, leaf: &str| branch == format!("{ours}{leaf}");
     if !named(&state.run_branch.name, "main") {

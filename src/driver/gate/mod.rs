@@ -96,6 +96,22 @@ fn build(plan: &Plan) -> &[Vec<String>] {
     }
 }
 
+/// Reads a file of a commit; `None` when it is not there.
+pub type Read<'a> = &'a dyn Fn(&str, &str) -> anyhow::Result<Option<String>>;
+
+/// The items that are computed from files of the run branch.
+///
+/// # Errors
+/// Those of `read`.
+pub fn of_files(state: &State, plan: &Plan, read: Read<'_>) -> anyhow::Result<[GateItem; 4]> {
+    Ok([
+        so_far(state, tree::logged(state, read)?),
+        tree::placed(state, plan, read)?,
+        tree::registered(state, plan, read)?,
+        tree::compliant(state, plan),
+    ])
+}
+
 /// Looks at every item. Without `ran`, items with a command say what is on record for the run
 /// branch's head, or that nothing is.
 ///
@@ -108,17 +124,9 @@ pub fn items(look: &Look<'_>, ran: Option<&Ran>) -> anyhow::Result<Vec<GateItem>
         let bytes = look.repo.file(commit, path)?;
         Ok(bytes.map(|b| String::from_utf8_lossy(&b).into_owned()))
     };
-    let mut items = vec![
-        identified(look)?,
-        attempts::ordered(state, plan, &evidence),
-        so_far(state, attempts::fresh(state, &evidence)),
-        so_far(state, attempts::context(state, plan, &evidence)),
-        so_far(state, attempts::validated(state, plan, &evidence)),
-        so_far(state, tree::logged(state, &read)?),
-        tree::placed(state, plan, &read)?,
-        tree::registered(state, plan, &read)?,
-        tree::compliant(state, plan),
-    ];
+    let mut items = vec![identified(look)?];
+    items.extend(of_attempts(state, plan, &evidence));
+    items.extend(of_files(state, plan, &read)?);
     let head = short(&state.run_branch.head);
     let final_build = line_of(build(plan));
     let label = if final_build.is_empty() {
@@ -215,11 +223,26 @@ fn on_record(state: &State, label: &str, head: &str) -> GateItem {
 }
 
 /// An attempt with what the ledger keeps of it.
-struct Evidence<'s> {
-    item: &'s Item,
-    number: u32,
-    order: Option<Order>,
-    result: Option<AttemptResult>,
+pub struct Evidence<'s> {
+    /// The item.
+    pub item: &'s Item,
+    /// Number of the attempt.
+    pub number: u32,
+    /// What it was asked for.
+    pub order: Option<Order>,
+    /// What came of it.
+    pub result: Option<AttemptResult>,
+}
+
+/// The items that are computed from the attempts on record alone.
+#[must_use]
+pub fn of_attempts(state: &State, plan: &Plan, evidence: &[Evidence<'_>]) -> [GateItem; 4] {
+    [
+        attempts::ordered(state, plan, evidence),
+        so_far(state, attempts::fresh(state, evidence)),
+        so_far(state, attempts::context(state, plan, evidence)),
+        so_far(state, attempts::validated(state, plan, evidence)),
+    ]
 }
 
 impl Look<'_> {

@@ -1,6 +1,6 @@
 //! Items of the gate about files: the log, the files that must be there, the registration.
 
-use super::{counted, merged, unless};
+use super::{Read, counted, merged, unless};
 use crate::attempt::checks::registered;
 use crate::plan::Plan;
 use crate::publish;
@@ -8,9 +8,6 @@ use crate::report;
 use crate::run::order::Change;
 use crate::run::state::{GateItem, Item, Phase, State, TaskRef};
 use crate::run::transition::short;
-
-/// Reads a file of a commit; `None` when it is not there.
-pub(super) type Read<'a> = &'a dyn Fn(&str, &str) -> anyhow::Result<Option<String>>;
 
 /// Lines of a section that are the tool's own and never change after the commit.
 const FIELDS: [&str; 8] = [

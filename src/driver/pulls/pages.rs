@@ -240,17 +240,16 @@ impl Driver<'_> {
     }
 
     /// Where a run stands, for somebody who asks with a comment.
-    pub(super) fn status_text(snapshot: &Snapshot) -> String {
+    pub(super) fn status_text(state: &State, now: jiff::Timestamp) -> String {
         let style = crate::report::Style { colour: false };
-        let now = jiff::Timestamp::now();
         let facts = Facts {
             now,
             base_built: true,
             gate_seen: true,
             ..Facts::default()
         };
-        let waits = decide(&snapshot.state, &facts).waits;
-        crate::report::status::text(&snapshot.state, &waits, now, style)
+        let waits = decide(state, &facts).waits;
+        crate::report::status::text(state, &waits, now, style)
     }
 
     /// The reply to a comment, with the marker by which it is found again.

@@ -8,8 +8,8 @@ use crate::git::NewCommit;
 use crate::ledger::{LedgerError, Snapshot};
 use crate::run::LAST;
 use crate::run::decide::BaseHeld;
-use crate::run::seen::PullStanding;
-use crate::run::state::{Decision, Merged, Phase, Review, Source, State};
+use crate::run::seen::{Account, PullStanding, SeenPull};
+use crate::run::state::{Decision, Item, Merged, Person, Phase, Review, Source, State};
 use crate::run::transition;
 
 impl Driver<'_> {
@@ -26,30 +26,7 @@ impl Driver<'_> {
             .cloned()
             .context("its pull request is gone")?;
         let item = state.item(key).context("the item to approve is gone")?;
-        let head = item.branch.as_ref().map(|b| b.head.clone());
-        let voices = pull.voices.iter().filter(|v| by.contains(&v.by.login));
-        let last = voices.max_by_key(|v| v.at);
-        let person = last.map_or_else(
-            || self.by.clone(),
-            |v| transition::person(v.by.id, &v.by.login),
-        );
-        let review = Review {
-            decision: Decision::Approve,
-            by: crate::run::state::Person {
-                name: by.join(" and "),
-                ..person
-            },
-            at: last.map_or_else(Timestamp::now, |v| v.at),
-            commit: head.unwrap_or_default(),
-            text: last.map(crate::forge::plain).unwrap_or_default(),
-            round: item.round,
-            source: last.map(|v| Source {
-                ids: vec![v.id.clone()],
-                url: v.url.clone(),
-                login: v.by.login.clone(),
-                threads: Vec::new(),
-            }),
-        };
+        let review = approval(item, &pull, by, &self.by, Timestamp::now());
         let said = transition::reviewed(&mut state, key, review)?;
         self.record(snapshot, state, &said, Vec::new(), audience)
     }
@@ -75,16 +52,8 @@ impl Driver<'_> {
             return Ok(());
         };
         let viewer = self.there.seen.as_ref().map(|(s, _)| s.viewer.id);
-        let phase = state.item(key).map(|i| i.phase.clone());
-        let because = match phase {
-            // By us, or by a merge queue's bot.
-            Some(Phase::Approved {
-                because, commit, ..
-            }) if viewer == Some(by.id) || (by.bot && commit == pull.head) => because,
-            _ if key == LAST => format!("merged by {}", by.login),
-            _ if *permitted => format!("merged by hand by {}", by.login),
-            _ => format!("merged by {}, who may not decide", by.login),
-        };
+        let viewer = viewer.unwrap_or_default();
+        let because = merged_because(&state, key, &pull.head, (by, *permitted), viewer);
         let merged = Merged {
             commit: commit.clone(),
             head: pull.head.clone(),
@@ -171,5 +140,62 @@ impl Driver<'_> {
             },
             ok => ok,
         }
+    }
+}
+
+/// The approval of an item by the people of these names, as the ledger keeps it. `here` and `now`
+/// stand where nothing of what they said is to be seen.
+#[must_use]
+pub fn approval(
+    item: &Item,
+    pull: &SeenPull,
+    by: &[String],
+    here: &Person,
+    now: Timestamp,
+) -> Review {
+    let head = item.branch.as_ref().map(|b| b.head.clone());
+    let voices = pull.voices.iter().filter(|v| by.contains(&v.by.login));
+    let last = voices.max_by_key(|v| v.at);
+    let person = last.map_or_else(
+        || here.clone(),
+        |v| transition::person(v.by.id, &v.by.login),
+    );
+    Review {
+        decision: Decision::Approve,
+        by: Person {
+            name: by.join(" and "),
+            ..person
+        },
+        at: last.map_or(now, |v| v.at),
+        commit: head.unwrap_or_default(),
+        text: last.map(crate::forge::plain).unwrap_or_default(),
+        round: item.round,
+        source: last.map(|v| Source {
+            ids: vec![v.id.clone()],
+            url: v.url.clone(),
+            login: v.by.login.clone(),
+            threads: Vec::new(),
+        }),
+    }
+}
+
+/// Why a pull request was merged that somebody (an account, and whether it may decide) has merged at
+/// `head`; `viewer` is the account of our token.
+#[must_use]
+pub fn merged_because(
+    state: &State,
+    key: &str,
+    head: &str,
+    (by, permitted): (&Account, bool),
+    viewer: u64,
+) -> String {
+    match state.item(key).map(|i| &i.phase) {
+        // By us, or by a merge queue's bot.
+        Some(Phase::Approved {
+            because, commit, ..
+        }) if viewer == by.id || (by.bot && commit == head) => because.clone(),
+        _ if key == LAST => format!("merged by {}", by.login),
+        _ if permitted => format!("merged by hand by {}", by.login),
+        _ => format!("merged by {}, who may not decide", by.login),
     }
 }
