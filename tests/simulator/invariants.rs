@@ -1,0 +1,738 @@
+//! What the design promises, as code: one function for each sentence of it.
+//!
+//! They are written from the design (`docs/design.md`), not from the code they are about: none of them
+//! calls what it is there to catch.
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use git_pertask::forge::words::Command as Word;
+use git_pertask::plan::{CheckpointPolicy, ForgeKind, Risk};
+use git_pertask::publish::log_path;
+use git_pertask::run::decide::{Action, Decision, Facts};
+use git_pertask::run::order::{OrderKind, Verdict};
+use git_pertask::run::seen::PullStanding;
+use git_pertask::run::state::{
+    Attempt, Decision as Opinion, Item, Outcome, Phase, State,
+};
+use git_pertask::run::{BASE, GATE, P0};
+
+use super::hub::{Kind, Pull};
+use super::store::Entry;
+use super::world::World;
+
+type Held = Result<(), String>;
+
+/// A check of two states that follow each other.
+type OfStep = fn(&World, &Rc<Entry>, &Rc<Entry>) -> Held;
+/// A check of a state by itself.
+type OfState = fn(&World, &Rc<Entry>) -> Held;
+/// A check of what was decided.
+type OfDecision = fn(&World, &State, &Facts, &Decision) -> Held;
+
+pub const STEP: &[(&str, OfStep)] = &[
+    ("attempts are only added, and no number is used again", attempts_grow),
+    ("reviews, rounds and notes are only added", history_grows),
+    ("what was heard is not acted on twice", heard_once),
+    ("one claim at a time, and none is used again", one_claim),
+    ("a result is accepted from the current claim only", result_of_claim),
+    ("what a task builds on is settled before it begins and before it is merged", dependencies_settled),
+    ("the run branch only grows", run_branch_grows),
+    ("attempts keep to their limit", attempts_limited),
+    ("the money limit of the run is kept", budget_kept),
+    ("a task goes from phase to phase as the design has it", phases_follow),
+    ("a task is left out by a person only", skipped_by_person),
+    ("what is merged was approved, or merged by hand", merged_was_approved),
+    ("a branch under review gets only what passed its checks, and people's commits", branch_gets_passed),
+    ("a run ends when all is settled and the gate holds, or a person ends it", end_is_earned),
+    ("nothing goes on in a run that has ended", nothing_after_end),
+];
+
+pub const STATE: &[(&str, OfState)] = &[
+    ("what was merged is in the run branch", merged_is_there),
+    ("items have branches of their own", branches_apart),
+    ("what we wrote is believed", believed),
+];
+
+pub const DECISION: &[(&str, OfDecision)] = &[
+    ("decide depends on nothing but what it is given", decide_is_pure),
+    ("nothing begins beyond the limits", starts_within_limits),
+    ("a claim is freed only when its holder is gone or its time is over", freed_when_gone),
+    ("each thing is decided on once", actions_once),
+    ("nothing is done about what is settled but to close it", settled_is_left),
+];
+
+pub fn kind_of(action: &Action) -> &'static str {
+    match action {
+        Action::Repair { .. } => "repair",
+        Action::AdoptRun { .. } => "adopt run",
+        Action::BuildBase => "build base",
+        Action::Publish { .. } => "publish",
+        Action::Free { .. } => "free",
+        Action::Adopt { .. } => "adopt",
+        Action::Merge { .. } => "merge",
+        Action::Forward { .. } => "forward",
+        Action::Start { .. } => "start",
+        Action::Judge => "judge",
+        Action::Validate => "validate",
+        Action::Report => "report",
+        Action::Gate => "gate",
+        Action::Show { .. } => "show",
+        Action::Hear { .. } => "hear",
+        Action::Answer { .. } => "answer",
+        Action::Approve { .. } => "approve",
+        Action::Withdraw { .. } => "withdraw",
+        Action::TakeMerged { .. } => "take merged",
+        Action::TakeClosed { .. } => "take closed",
+        Action::Close { .. } => "close",
+        Action::MergeBase { .. } => "merge base",
+    }
+}
+
+fn held(holds: bool, why: impl FnOnce() -> String) -> Held {
+    if holds { Ok(()) } else { Err(why()) }
+}
+
+/// Items that both states have.
+fn pairs<'s>(before: &'s State, after: &'s State) -> Vec<(&'s Item, &'s Item)> {
+    let items = before.items.iter();
+    items
+        .filter_map(|a| Some((a, after.items.iter().find(|b| b.key == a.key)?)))
+        .collect()
+}
+
+/// Design, words: "attempt"; orders: "number of the attempt within the task, from 1, never reused".
+fn attempts_grow(_: &World, before: &Rc<Entry>, after: &Rc<Entry>) -> Held {
+    for (a, b) in pairs(&before.state, &after.state) {
+        let kept = b.attempts.len() >= a.attempts.len()
+            && a.attempts.iter().zip(&b.attempts).all(|(x, y)| x == y);
+        held(kept, || format!("attempts of {} were changed", a.key))?;
+        let numbers: Vec<u32> = b.attempts.iter().map(|x| x.number).collect();
+        let grow = numbers.windows(2).all(|w| w[0] < w[1]);
+        held(grow, || format!("attempts of {} have the numbers {numbers:?}", a.key))?;
+    }
+    Ok(())
+}
+
+/// "The ledger … history"; "No work is ever deleted".
+fn history_grows(_: &World, before: &Rc<Entry>, after: &Rc<Entry>) -> Held {
+    for (a, b) in pairs(&before.state, &after.state) {
+        let reviews = b.reviews.starts_with(&a.reviews);
+        held(reviews, || format!("reviews of {} were changed", a.key))?;
+        let rounds = a.rounds.len() <= b.rounds.len()
+            && a.rounds.iter().zip(&b.rounds).all(|(x, y)| x.number == y.number && x.merged == y.merged);
+        held(rounds, || format!("rounds of {} were changed", a.key))?;
+    }
+    let (a, b) = (&before.state.compliance, &after.state.compliance);
+    let texts = |c: &git_pertask::run::compliance::Compliance| -> Vec<String> {
+        c.notes.iter().map(|n| n.text.clone()).collect()
+    };
+    held(texts(b).starts_with(&texts(a)), || "notes were changed".to_owned())?;
+    held(b.exceptions.starts_with(&a.exceptions), || "exceptions were changed".to_owned())
+}
+
+/// "What was said is acted on once; the ledger has its id."
+fn heard_once(_: &World, _: &Rc<Entry>, after: &Rc<Entry>) -> Held {
+    let state = &after.state;
+    let pulls = state.items.iter().flat_map(|i| {
+        let rounds = i.rounds.iter().filter_map(|r| r.pull.as_ref());
+        i.pull.iter().chain(rounds)
+    });
+    let mut heard = BTreeSet::new();
+    let mut seen = BTreeSet::new();
+    for pull in pulls.chain(&state.pull) {
+        // A round that was given up has the pull request of the one before once more.
+        if !seen.insert(pull.number) {
+            continue;
+        }
+        for said in &pull.heard {
+            held(heard.insert(&said.id), || format!("{} was heard twice", said.id))?;
+        }
+    }
+    let mut asked = BTreeSet::new();
+    for review in state.items.iter().flat_map(|i| &i.reviews) {
+        if review.decision == Opinion::Revise {
+            for id in review.source.iter().flat_map(|s| &s.ids) {
+                held(asked.insert(id), || format!("{id} asked for two revisions"))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn claim(item: &Item) -> Option<&git_pertask::run::state::Claim> {
+    match &item.phase {
+        Phase::Running { claim } => Some(claim),
+        _ => None,
+    }
+}
+
+/// "It accepts a result only from the current claim on that order": there is one, and who takes an
+/// order takes it from nobody.
+fn one_claim(w: &World, before: &Rc<Entry>, after: &Rc<Entry>) -> Held {
+    for (a, b) in pairs(&before.state, &after.state) {
+        let Some(new) = claim(b) else { continue };
+        match claim(a) {
+            Some(old) => held(old == new, || format!("a claim on {} was replaced", a.key))?,
+            None => {
+                held(a.phase == Phase::Pending, || format!("{} was not to be had", a.key))?;
+                held(new.attempt == a.next_attempt(), || {
+                    format!("a claim on attempt {} of {}", new.attempt, a.key)
+                })?;
+                held(!w.audit.claims.contains_key(&new.id), || {
+                    format!("claim {} was used before", new.id)
+                })?;
+            }
+        }
+    }
+    if let (Some(a), Some(b)) = (&before.state.building, &after.state.building) {
+        held(a == b || a.commit != b.commit || a.key != b.key, || {
+            format!("a claim on {} was replaced", a.key)
+        })?;
+    }
+    Ok(())
+}
+
+/// "It accepts a result only from the current claim on that order."
+fn result_of_claim(_: &World, before: &Rc<Entry>, after: &Rc<Entry>) -> Held {
+    for (a, b) in pairs(&before.state, &after.state) {
+        if a.attempts.len() == b.attempts.len() {
+            continue;
+        }
+        let name = || a.key.clone();
+        held(b.attempts.len() == a.attempts.len() + 1, || format!("two attempts at once on {}", name()))?;
+        let Some(claim) = claim(a) else {
+            return Err(format!("a result on {}, which nobody had claimed", name()));
+        };
+        let new = &b.attempts[b.attempts.len() - 1];
+        let place = (b.leaf_of_attempt(new.number), new.number);
+        let record = after.records.get(&place).and_then(|r| r.result.clone());
+        let made = record.as_ref().map(|r| r.claim.as_str());
+        held(made == Some(&claim.id) && new.number == claim.attempt, || {
+            format!("the result of claim {made:?} on {} was taken for that of {}", name(), claim.id)
+        })?;
+    }
+    Ok(())
+}
+
+/// "For each task, when those it depends on are merged": settled is merged, or left out by a person.
+fn dependencies_settled(_: &World, before: &Rc<Entry>, after: &Rc<Entry>) -> Held {
+    let settled = |key: &String| {
+        let item = before.state.items.iter().find(|i| i.key == *key);
+        item.is_none_or(|i| matches!(i.phase, Phase::Merged | Phase::Skipped { .. }))
+    };
+    for (a, b) in pairs(&before.state, &after.state) {
+        let begins = claim(a).is_none() && claim(b).is_some();
+        let merges = matches!(a.phase, Phase::Approved { .. }) && b.phase == Phase::Merged;
+        let by_hand = b.merged.as_ref().is_some_and(|m| m.because.starts_with("merged by"));
+        if begins || (merges && !by_hand) {
+            let open: Vec<&String> = a.depends_on.iter().chain(&a.waits_for).filter(|k| !settled(k)).collect();
+            held(open.is_empty(), || format!("{} before {open:?}", a.key))?;
+        }
+    }
+    Ok(())
+}
+
+/// "Branches under review only grow", and so does the branch they go to.
+fn run_branch_grows(w: &World, before: &Rc<Entry>, after: &Rc<Entry>) -> Held {
+    let (a, b) = (&before.state.run_branch.head, &after.state.run_branch.head);
+    held(w.git.is_in(a, b), || format!("{} is not in {}", &a[..6], &b[..6]))
+}
+
+fn is_agents(kind: OrderKind) -> bool {
+    !matches!(kind, OrderKind::Forward | OrderKind::Person | OrderKind::Build)
+}
+
+/// "`attempts`: automatic attempts per task before a person is asked."
+fn attempts_limited(w: &World, before: &Rc<Entry>, after: &Rc<Entry>) -> Held {
+    for (a, b) in pairs(&before.state, &after.state) {
+        if let (None, Some(claim)) = (claim(a), claim(b))
+            && is_agents(claim.kind)
+        {
+            let tries = w.audit.tries.get(&a.key).copied().unwrap_or(0);
+            held(tries < before.config.limits.attempts, || {
+                format!("attempt {} on {} after {tries} that failed", claim.attempt, a.key)
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// "Reaching a limit of money … is a stop": no agent is asked any more.
+fn budget_kept(_: &World, before: &Rc<Entry>, after: &Rc<Entry>) -> Held {
+    let Some(limit) = before.config.limits.run_cost_usd else {
+        return Ok(());
+    };
+    let results = before.records.values().filter_map(|r| r.result.as_ref());
+    let spent: f64 = results.filter_map(|r| r.agent.as_ref()?.cost_usd).sum();
+    for (a, b) in pairs(&before.state, &after.state) {
+        if let (None, Some(claim)) = (claim(a), claim(b))
+            && is_agents(claim.kind)
+        {
+            held(spent < limit, || format!("{} begins after {spent:.2} of {limit:.2}", a.key))?;
+        }
+    }
+    Ok(())
+}
+
+/// "pending → running → review → approved → merged", with the ways back that "The phases of an item"
+/// names.
+fn phases_follow(_: &World, before: &Rc<Entry>, after: &Rc<Entry>) -> Held {
+    use Phase::{Approved, Blocked, Failed, Merged, Pending, Review, Running, Skipped};
+    let ends = after.state.end.is_some() && before.state.end.is_none();
+    for (a, b) in pairs(&before.state, &after.state) {
+        if std::mem::discriminant(&a.phase) == std::mem::discriminant(&b.phase) {
+            continue;
+        }
+        let by_hand = b.merged.as_ref().is_some_and(|m| m.because.contains("merged by"));
+        let round_given_up = b.phase == Merged && a.round == b.round && !a.rounds.is_empty();
+        let fine = match (&a.phase, &b.phase) {
+            (Pending, Running { .. } | Skipped { .. })
+            | (Running { .. }, Pending | Review | Approved { .. } | Failed { .. } | Blocked { .. })
+            | (Review, Approved { .. } | Pending | Skipped { .. })
+            | (Approved { .. }, Merged | Review | Pending | Skipped { .. })
+            | (Failed { .. } | Blocked { .. }, Pending | Skipped { .. }) => true,
+            // A further round, or what is put right once more.
+            (Merged, Pending) => b.round == a.round + 1,
+            (Skipped { .. }, Pending) => git_pertask::run::is_extra(&a.key),
+            (_, Merged) => by_hand || round_given_up,
+            _ => false,
+        };
+        held(fine || ends, || format!("{} went from {:?} to {:?}", a.key, a.phase, b.phase))?;
+    }
+    Ok(())
+}
+
+/// "A person leaves it out: skipped."
+fn skipped_by_person(w: &World, before: &Rc<Entry>, after: &Rc<Entry>) -> Held {
+    for (a, b) in pairs(&before.state, &after.state) {
+        let skips = matches!(b.phase, Phase::Skipped { .. }) && a.phase != b.phase;
+        let gives_up = a.phase != Phase::Merged
+            && b.phase == Phase::Merged
+            && !a.rounds.is_empty()
+            && b.merged == a.rounds.last().and_then(|r| r.merged.clone());
+        if !skips && !gives_up {
+            continue;
+        }
+        let said = w.hub.pulls.iter().any(|p| {
+            let its = p.branch.ends_with(&format!("-{}", a.key))
+                || p.branch.contains(&format!("-{}-r", a.key))
+                || p.branch.ends_with("/batch");
+            its && p.said.iter().any(|s| {
+                w.ever_permitted(s.who)
+                    && matches!(&s.kind, Kind::Comment { text } if text.starts_with("/pertask skip"))
+            })
+        });
+        let typed = w.audit.skips.contains(&a.key);
+        held(said || typed, || format!("nobody said so of {}", a.key))?;
+    }
+    Ok(())
+}
+
+/// "Only an item that is approved … is merged."
+fn merged_was_approved(w: &World, before: &Rc<Entry>, after: &Rc<Entry>) -> Held {
+    for (a, b) in pairs(&before.state, &after.state) {
+        if a.phase == Phase::Merged || b.phase != Phase::Merged || a.round != b.round {
+            continue;
+        }
+        let Some(merged) = &b.merged else {
+            return Err(format!("{} is merged, and nothing says how", a.key));
+        };
+        if a.rounds.last().is_some_and(|r| r.merged == b.merged) {
+            continue;
+        }
+        let by_hand = merged.because.contains("merged by");
+        if by_hand {
+            continue;
+        }
+        if before.state.forge == ForgeKind::Github {
+            let leaf = a.branch.as_ref().map(|x| x.name.clone()).unwrap_or_default();
+            let known = w.audit.merged.contains(&(leaf, merged.head.clone()));
+            held(known, || format!("{} at {} was merged by nobody", a.key, &merged.head[..6]))?;
+            continue;
+        }
+        let tree = w.git.tree_of(&merged.commit);
+        held(tree == w.git.tree_of(&merged.head), || format!("{} was merged with other content", a.key))?;
+        if merged.because.starts_with("policy: ") {
+            policy_allows(w, before, a)?;
+            continue;
+        }
+        let approved = w.audit.here.iter().any(|(key, commit)| {
+            *key == a.key && same_content(w, &before.state, commit, &merged.head)
+        });
+        held(approved, || format!("nobody approved {} at {}", a.key, &merged.head[..6]))?;
+    }
+    Ok(())
+}
+
+/// "What a policy merges unreviewed": by the base's policy only, and never what its agent or a person
+/// wants looked at.
+fn policy_allows(w: &World, entry: &Rc<Entry>, item: &Item) -> Held {
+    let (_, config) = w.pinned_at(&entry.state.base.commit);
+    let head = item.branch.as_ref().map(|b| b.head.as_str()).unwrap_or_default();
+    let made: Vec<&Attempt> = item
+        .attempts
+        .iter()
+        .filter(|a| a.round == item.round && a.outcome == Outcome::Passed)
+        .collect();
+    let wants_eyes = |a: &&&Attempt| {
+        let place = (item.leaf_of_attempt(a.number), a.number);
+        let result = entry.records.get(&place).and_then(|r| r.result.as_ref());
+        result.is_some_and(|r| r.verdict == Verdict::Passed { needs_review: true })
+            || matches!(a.kind, OrderKind::Person | OrderKind::Revision)
+    };
+    // What is merged in later changes nothing of who wanted to see it.
+    let last = made.iter().rev().find(|a| a.kind != OrderKind::Forward);
+    let asked = last.filter(wants_eyes).is_some();
+    let risky = item.risk == Risk::High;
+    let allowed = match config.checkpoint {
+        CheckpointPolicy::Every => false,
+        CheckpointPolicy::HighRisk => !risky && !asked,
+        CheckpointPolicy::None => !asked,
+    };
+    held(allowed, || format!("the policy does not let {} pass at {}", item.key, &head[..6]))
+}
+
+/// "The task branch only receives attempts whose checks passed", or commits of people.
+fn branch_gets_passed(_: &World, before: &Rc<Entry>, after: &Rc<Entry>) -> Held {
+    for (a, b) in pairs(&before.state, &after.state) {
+        let (Some(new), old) = (&b.branch, &a.branch) else { continue };
+        if old.as_ref().map(|o| &o.head) == Some(&new.head) || a.round != b.round {
+            continue;
+        }
+        // A round that is given up has its branch again.
+        if b.phase == Phase::Merged || a.attempts.len() == b.attempts.len() {
+            continue;
+        }
+        let made = b.attempts.last();
+        let fine = made.is_some_and(|m| m.outcome == Outcome::Passed || m.kind == OrderKind::Person);
+        held(fine, || format!("the branch of {} got what did not pass", a.key))?;
+    }
+    Ok(())
+}
+
+/// "The last pull request is open: the run is complete", after the final checklist.
+fn end_is_earned(w: &World, before: &Rc<Entry>, after: &Rc<Entry>) -> Held {
+    let Some(end) = after.state.end.as_ref().filter(|_| before.state.end.is_none()) else {
+        return Ok(());
+    };
+    let state = &after.state;
+    if end.aborted {
+        let said = w.hub.pulls.iter().flat_map(|p| &p.said).any(|s| {
+            w.ever_permitted(s.who)
+                && matches!(&s.kind, Kind::Comment { text } if text.starts_with("/pertask abort"))
+        });
+        return held(said || w.audit.abort_asked, || "nobody ended it".to_owned());
+    }
+    let open: Vec<&str> = state.items.iter().filter(|i| !i.is_settled()).map(|i| i.key.as_str()).collect();
+    held(open.is_empty(), || format!("{open:?} are open"))?;
+    held(!state.gate.is_empty() && state.gate.iter().all(|g| g.holds), || "the gate does not hold".to_owned())?;
+    let tree = w.git.tree(&w.git.tree_of(&state.run_branch.head));
+    let bad = super::content::broken(&tree, &w.setup.plan);
+    held(bad.is_empty() || after.plan.build.is_empty(), || format!("{bad:?} do not build"))
+}
+
+/// A run that was ended by a person: nobody works in it any more.
+fn nothing_after_end(_: &World, before: &Rc<Entry>, after: &Rc<Entry>) -> Held {
+    if !before.state.end.as_ref().is_some_and(|e| e.aborted) {
+        return Ok(());
+    }
+    for (a, b) in pairs(&before.state, &after.state) {
+        held(a.phase == b.phase && a.attempts == b.attempts, || format!("{} went on", a.key))?;
+    }
+    Ok(())
+}
+
+/// "Failure never restarts a finished task, and no work is ever deleted."
+fn merged_is_there(w: &World, entry: &Rc<Entry>) -> Held {
+    let head = &entry.state.run_branch.head;
+    for item in &entry.state.items {
+        let rounds = item.rounds.iter().filter_map(|r| r.merged.as_ref());
+        for merged in item.merged.iter().chain(rounds) {
+            held(w.git.is_in(&merged.commit, head), || format!("{} at {}", item.key, &merged.commit[..6]))?;
+        }
+    }
+    Ok(())
+}
+
+/// "A branch of its own": no two items share one, and none is the run branch.
+fn branches_apart(_: &World, entry: &Rc<Entry>) -> Held {
+    let mut names = BTreeSet::from([entry.state.run_branch.name.as_str()]);
+    for item in &entry.state.items {
+        if let Some(branch) = &item.branch {
+            held(names.insert(&branch.name), || format!("{} twice", branch.name))?;
+        }
+    }
+    Ok(())
+}
+
+/// "Where a write token is at stake, a ledger is believed only as far as it follows from its base":
+/// what we wrote ourselves does, or no job would go on with it.
+fn believed(w: &World, entry: &Rc<Entry>) -> Held {
+    if entry.state.forge != ForgeKind::Github {
+        return Ok(());
+    }
+    let snapshot = super::store::Snapshot {
+        commit: String::new(),
+        entry: Rc::clone(entry),
+    };
+    w.examine(&snapshot).map(drop)
+}
+
+/// "decide is a pure function from the state and a snapshot of facts."
+fn decide_is_pure(_: &World, state: &State, facts: &Facts, decision: &Decision) -> Held {
+    let again = git_pertask::run::decide::decide(state, facts);
+    held(again == *decision, || "it decided otherwise the second time".to_owned())
+}
+
+/// Slots, budget and what tasks build on, once more where it is decided.
+fn starts_within_limits(_: &World, _: &State, facts: &Facts, decision: &Decision) -> Held {
+    let starts = decision.actions.iter().filter(|a| matches!(a, Action::Start { .. })).count();
+    held(starts <= facts.slots, || format!("{starts} begin, {} may", facts.slots))
+}
+
+/// "A claim is freed when its process is gone … or its deadline has passed."
+fn freed_when_gone(w: &World, state: &State, facts: &Facts, decision: &Decision) -> Held {
+    for action in &decision.actions {
+        let Action::Free { item, .. } = action else { continue };
+        let claim = if item == BASE || item == GATE {
+            state.building.as_ref().map(|b| &b.claim)
+        } else {
+            state.item(item).and_then(claim)
+        };
+        let Some(claim) = claim else {
+            return Err(format!("{item}, which nobody has"));
+        };
+        let over = claim.deadline < facts.now;
+        // Whose worker failed is there, and will bring nothing.
+        let works = w.workers.iter().any(|k| k.claim == claim.id);
+        held(over || !w.lives(&claim.holder, &claim.id) || !works, || {
+            format!("{item}, whose holder is at work until {}", claim.deadline)
+        })?;
+    }
+    Ok(())
+}
+
+/// "Every effect … looked for before it is made": the same thing is not asked for twice at once.
+fn actions_once(_: &World, _: &State, _: &Facts, decision: &Decision) -> Held {
+    for (n, action) in decision.actions.iter().enumerate() {
+        held(!decision.actions[..n].contains(action), || format!("{action:?} twice"))?;
+    }
+    Ok(())
+}
+
+/// "Failure never restarts a finished task."
+fn settled_is_left(_: &World, state: &State, _: &Facts, decision: &Decision) -> Held {
+    for action in &decision.actions {
+        let key = match action {
+            Action::Start { item }
+            | Action::Merge { item }
+            | Action::Forward { item }
+            | Action::Adopt { item, .. }
+            | Action::Approve { item, .. }
+            | Action::Withdraw { item, .. }
+            | Action::TakeMerged { item } => item,
+            _ => continue,
+        };
+        let settled = state.item(key).is_some_and(|i| matches!(i.phase, Phase::Merged | Phase::Skipped { .. }));
+        held(!settled, || format!("{action:?}"))?;
+    }
+    Ok(())
+}
+
+/// Whether `later` is `earlier` but for our own log, or with the run branch brought in and the task's
+/// own difference as it was.
+pub fn same_content(w: &World, state: &State, earlier: &str, later: &str) -> bool {
+    if earlier == later {
+        return true;
+    }
+    if !w.git.knows(earlier) || !w.git.is_in(earlier, later) {
+        return false;
+    }
+    let log = log_path(state);
+    match w.git.get(later).parents.as_slice() {
+        [first] => {
+            let (a, b) = (w.git.tree_of(first), w.git.tree_of(later));
+            w.git.changes(&a, &b).iter().all(|(piece, _, _)| *piece == log)
+                && same_content(w, state, earlier, first)
+        }
+        [first, second] => {
+            let origin = w.git.base_of(first, second);
+            w.git.patch(&origin, first, &log) == w.git.patch(second, later, &log)
+                && same_content(w, state, earlier, first)
+        }
+        _ => false,
+    }
+}
+
+/// "Merge only if: the newest decision of a person with write permission (not the pull request's author,
+/// not the bot) is approve; no permitted person's request for changes stands; the approved commit is the
+/// head." What the forge showed may be some seconds old: it must have been so at some moment of them.
+pub fn approved_content(w: &mut World, number: u64, head: &str, since: i64) -> Held {
+    let Some(pull) = w.hub.pull(number).cloned() else {
+        return Err("there is no such pull request".to_owned());
+    };
+    w.audit.merged.insert((pull.branch.clone(), head.to_owned()));
+    let mut why = format!("{} is at {} in no state", pull.branch, &head[..6]);
+    let mut entry = w.state();
+    // Another process may have recorded something while this one was about to merge.
+    for _ in 0..8 {
+        let Some(known) = entry else { break };
+        let state = &known.state;
+        let item = state.items.iter().find(|i| {
+            i.branch.as_ref().is_some_and(|b| b.name == pull.branch && b.head == head)
+        });
+        if let Some(item) = item {
+            held(pull.base == state.run_branch.name, || format!("it went to {}", pull.base))?;
+            for version in w.hub.versions(number, since) {
+                match approved_in(w, &known, item, &version, head, since) {
+                    Ok(()) => return Ok(()),
+                    Err(e) => why = format!("{} at {}: {e}", item.key, &head[..6]),
+                }
+            }
+        }
+        entry = known.parent.as_ref().and_then(|c| w.ledger.entry(c));
+    }
+    Err(why)
+}
+
+/// The rule for one moment.
+fn approved_in(
+    w: &World,
+    entry: &Rc<Entry>,
+    item: &Item,
+    pull: &Pull,
+    head: &str,
+    since: i64,
+) -> Held {
+    let state = &entry.state;
+    let (_, config) = w.pinned_at(&state.base.commit);
+    let answers: Vec<&str> = item
+        .pull
+        .iter()
+        .flat_map(|p| &p.heard)
+        .filter(|h| h.answer)
+        .map(|h| h.id.as_str())
+        .collect();
+    let mut approving = BTreeSet::new();
+    let mut refusing = BTreeSet::new();
+    for said in &pull.said {
+        let member = &w.hub.members[said.who];
+        if member.account.bot || !w.permitted_since(said.who, since) || answers.contains(&said.id.as_str()) {
+            continue;
+        }
+        let of_author = said.who == pull.author;
+        let command = match &said.kind {
+            Kind::Comment { text } => match git_pertask::forge::words::read(text) {
+                Some(Ok(command)) => Some(command),
+                _ => continue,
+            },
+            _ => None,
+        };
+        if of_author && !(command.is_some() && config.github.author_may_approve) {
+            continue;
+        }
+        if command.is_some() && said.altered {
+            continue;
+        }
+        let sees = |commit: &str| same_content(w, state, commit, head);
+        let opinion = match (&said.kind, &command) {
+            (Kind::Approval { .. }, _) => Some(sees(&said.before_eyes)),
+            (Kind::Changes { .. }, _) => None,
+            (Kind::Dismissed, _) => Some(false),
+            (_, Some(Word::Approve { sha })) => Some(w.git.knows(sha) && sees(sha)),
+            (_, Some(Word::Revise { .. })) => None,
+            _ => continue,
+        };
+        approving.remove(&said.who);
+        refusing.remove(&said.who);
+        match opinion {
+            Some(true) => drop(approving.insert(said.who)),
+            Some(false) => {}
+            None => drop(refusing.insert(said.who)),
+        }
+    }
+    held(refusing.is_empty(), || format!("{refusing:?} ask for changes"))?;
+    if let Phase::Approved { by_policy: true, .. } = &item.phase {
+        return policy_allows(w, entry, item);
+    }
+    let needed = config.github.approvals.max(1) as usize;
+    held(approving.len() >= needed, || format!("{approving:?} approve, {needed} are needed"))
+}
+
+/// Keeps what later steps are held against.
+pub fn learn(w: &mut World, before: &Rc<Entry>, after: &Rc<Entry>) {
+    for (a, b) in pairs(&before.state, &after.state) {
+        if let (None, Some(claim)) = (claim(a), claim(b)) {
+            w.audit.claims.insert(claim.id.clone(), a.key.clone());
+        }
+        let tries = w.audit.tries.entry(a.key.clone()).or_default();
+        if b.attempts.len() > a.attempts.len() {
+            let new = &b.attempts[b.attempts.len() - 1];
+            // What another task's file broke, or a machine cut off, is no failure of its own.
+            if is_agents(new.kind) && new.outcome == Outcome::Failed && new.blames.is_empty() {
+                *tries += 1;
+            } else if new.outcome == Outcome::Passed {
+                *tries = 0;
+            }
+            continue;
+        }
+        let was_stopped = matches!(
+            a.phase,
+            Phase::Review | Phase::Approved { .. } | Phase::Failed { .. } | Phase::Blocked { .. } | Phase::Merged | Phase::Skipped { .. }
+        );
+        // A person said something, or it is another piece of work.
+        if (was_stopped && b.phase == Phase::Pending) || b.round > a.round {
+            *tries = 0;
+        }
+    }
+    let new = after.state.items.iter().any(|i| i.key == P0);
+    if new {
+        w.audit.meets("P0 validation");
+    }
+    if after.state.items.iter().any(|i| i.round > 1) {
+        w.audit.meets("round two");
+    }
+}
+
+/// Whether what somebody commanded was told to them: looked at when all is over.
+pub fn everybody_is_answered(w: &World, state: &State) -> Held {
+    let pulls = state.items.iter().flat_map(|i| &i.pull).chain(&state.pull);
+    for pull in pulls {
+        let Some(there) = w.hub.pull(pull.number) else { continue };
+        if !matches!(there.standing, PullStanding::Open) {
+            continue;
+        }
+        for heard in pull.heard.iter().filter(|h| !h.answered) {
+            let said = there.said.iter().find(|s| s.id == heard.id);
+            let marked = said.is_none_or(|s| {
+                !s.marks.is_empty() || !matches!(&s.kind, Kind::Comment { text } if is_command(text))
+            });
+            held(marked, || format!("{} was heard, and nobody told so", heard.id))?;
+        }
+    }
+    Ok(())
+}
+
+fn is_command(text: &str) -> bool {
+    git_pertask::forge::words::read(text).is_some()
+}
+
+/// "A skipped task … its pull request is closed; `abort` closes all."
+pub fn what_is_over_is_closed(w: &World, state: &State) -> Held {
+    let aborted = state.end.as_ref().is_some_and(|e| e.aborted);
+    for pull in &w.hub.pulls {
+        if pull.standing != PullStanding::Open {
+            continue;
+        }
+        let main = pull.branch == state.run_branch.name;
+        let item = state.items.iter().find(|i| {
+            pull.branch == format!("pertask/{}/{}", state.run, i.branch_leaf())
+        });
+        let skipped = item.is_some_and(|i| matches!(i.phase, Phase::Skipped { .. }));
+        held(!aborted && !skipped || main && !aborted, || {
+            format!("#{} from {} is open", pull.number, pull.branch)
+        })?;
+    }
+    Ok(())
+}
