@@ -15,7 +15,7 @@ use git_pertask::run::state::Workflow;
 use jiff::Timestamp;
 
 use super::setup::Setup;
-use super::world::{BASE_BRANCH, Fail, Fault, Machine, Sim, World};
+use super::world::{Fail, Fault, LEDGER, Machine, Sim, World};
 
 /// How old what is read may be, in milliseconds.
 pub const LAG: i64 = 4_000;
@@ -171,7 +171,7 @@ impl World {
 
     /// A ref of the remote has moved: pull requests follow.
     pub fn moved_there(&mut self, name: &str, before: Option<&str>, to: Option<&str>, by: usize) {
-        if self.is_local() || !name.contains('/') && name != BASE_BRANCH {
+        if self.is_local() || name == LEDGER {
             return;
         }
         let at = self.forge_time();
