@@ -31,6 +31,8 @@ pub struct Audit {
     pub merged: BTreeSet<(String, String)>,
     /// How many pull requests the tool opened from each branch.
     pub opened: BTreeMap<String, u32>,
+    /// Pull requests that people opened again.
+    pub reopened: BTreeSet<u64>,
     /// The ledger's commit when it was last looked at.
     tip: Option<String>,
     /// What the run waited for when a process last came to rest, and at which state.

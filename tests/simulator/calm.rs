@@ -140,7 +140,10 @@ impl World {
         } else {
             state.item(item).and_then(|i| i.pull.as_ref())
         };
+        // One that was opened and never recorded is found by its branch, as a person would.
+        let branch = state.item(item).map(|i| format!("pertask/{}/{}", state.run, i.branch_leaf()));
         pull.map(|p| p.number)
+            .or_else(|| Some(self.hub.of_branch(&branch?)?.number))
     }
 
     fn is_open(&self, number: u64) -> bool {

@@ -722,7 +722,8 @@ fn is_command(text: &str) -> bool {
 pub fn what_is_over_is_closed(w: &World, state: &State) -> Held {
     let aborted = state.end.as_ref().is_some_and(|e| e.aborted);
     for pull in &w.hub.pulls {
-        if pull.standing != PullStanding::Open {
+        // Who opens one again wants it open.
+        if pull.standing != PullStanding::Open || w.audit.reopened.contains(&pull.number) {
             continue;
         }
         let main = pull.branch == state.run_branch.name;

@@ -331,6 +331,7 @@ impl World {
             pull.standing = PullStanding::Open;
             pull.head = head;
         }
+        self.audit.reopened.insert(number);
         self.note(|| format!("#{number} is opened again by somebody"));
         self.remember();
         self.event();
