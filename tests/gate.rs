@@ -197,11 +197,12 @@ fn tasks_that_the_documents_name_and_the_run_has_not() {
 #[test]
 fn a_task_that_began_too_early() {
     let sandbox = complete();
+    let base = sandbox.oid("main");
     after(
         &sandbox,
         || {
-            edit(&sandbox, "attempts/2-two/1/result.json", |result| {
-                result["started"] = json!("2020-01-01T00:00:00Z");
+            edit(&sandbox, "attempts/2-two/1/order.json", |order| {
+                order["origin"] = json!(base);
             });
         },
         || only_fails(&sandbox, "Tasks ordered", "two began before one was merged"),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Evidence, counted, merged, unless};
+use super::{Evidence, Place, counted, excused, merged, unless};
 use crate::driver::orders::sha256;
 use crate::plan::Plan;
 use crate::run::order::{AgentExit, CheckKind, OrderKind};
@@ -18,8 +18,14 @@ fn attempt<'s>(evidence: &Evidence<'s>) -> Option<&'s Attempt> {
     attempts.iter().find(|a| a.number == evidence.number)
 }
 
-/// No task stands before one that it needs, and none began before what it needs was there.
-pub(super) fn ordered(state: &State, plan: &Plan, evidence: &[Evidence<'_>]) -> GateItem {
+/// No task stands before one that it needs, and none began before what it needs was there: in what its
+/// first attempt started from. Clocks of machines differ, and are asked only where that is not known.
+pub(super) fn ordered(
+    state: &State,
+    plan: &Plan,
+    evidence: &[Evidence<'_>],
+    place: Place<'_>,
+) -> GateItem {
     let mut wrong = Vec::new();
     let ids: Vec<&str> = plan.tasks.iter().map(|t| t.id.as_str()).collect();
     for (n, task) in plan.tasks.iter().enumerate() {
@@ -39,11 +45,18 @@ pub(super) fn ordered(state: &State, plan: &Plan, evidence: &[Evidence<'_>]) -> 
             .map(|r| r.started)
             .or_else(|| item.attempts.first().map(|a| a.started));
         let Some(began) = began else { continue };
+        let from = first.and_then(|e| e.order.as_ref());
+        let from = from.and_then(|o| place(&o.origin));
         for needed in item.depends_on.iter().filter_map(|key| state.item(key)) {
             if needed.phase != Phase::Merged {
                 continue;
             }
-            let in_time = needed.first_merged().is_some_and(|m| m.at <= began);
+            let in_time = needed
+                .first_merged()
+                .is_some_and(|m| match (place(&m.commit), from) {
+                    (Some(merged), Some(from)) => merged <= from,
+                    _ => m.at <= began,
+                });
             if !in_time {
                 wrong.push(format!(
                     "{} began before {} was merged",
@@ -125,7 +138,12 @@ fn is_agents(kind: OrderKind) -> bool {
 }
 
 /// Every prompt is on record as its hash says, and names what the tasks before it made.
-pub(super) fn context(state: &State, plan: &Plan, evidence: &[Evidence<'_>]) -> GateItem {
+pub(super) fn context(
+    state: &State,
+    plan: &Plan,
+    evidence: &[Evidence<'_>],
+    place: Place<'_>,
+) -> GateItem {
     let mut wrong = Vec::new();
     let mut looked_at = 0_usize;
     let of_merged = evidence
@@ -147,7 +165,7 @@ pub(super) fn context(state: &State, plan: &Plan, evidence: &[Evidence<'_>]) -> 
             continue;
         }
         looked_at += 1;
-        for prior in before(state, one.item, attempt) {
+        for prior in before(state, one.item, place(&order.origin), place) {
             for task in &prior.tasks {
                 let file = task_file(plan, &task.id).unwrap_or(&task.file);
                 if !order.prompt.contains(file) {
@@ -166,23 +184,32 @@ pub(super) fn context(state: &State, plan: &Plan, evidence: &[Evidence<'_>]) -> 
     unless("Each task includes context from prior tasks", &wrong, found)
 }
 
-/// The items whose work the prompt of an attempt must name: those it needs, and those merged when
-/// it began.
-fn before<'s>(state: &'s State, item: &Item, attempt: &Attempt) -> Vec<&'s Item> {
+/// The items whose work the prompt of an attempt must name: those it needs, and those that were in the
+/// run branch where it started `from`. An order may wait for long, and much be merged meanwhile.
+fn before<'s>(
+    state: &'s State,
+    item: &Item,
+    from: Option<usize>,
+    place: Place<'_>,
+) -> Vec<&'s Item> {
+    let there = |other: &Item| {
+        let merged = other.first_merged().and_then(|m| place(&m.commit));
+        merged
+            .zip(from)
+            .is_some_and(|(merged, from)| merged <= from)
+    };
     merged(state)
         .filter(|other| other.key != item.key)
-        .filter(|other| {
-            let earlier = other.first_merged().map(|m| m.at);
-            earlier.is_some_and(|at| at < attempt.started) || item.depends_on.contains(&other.key)
-        })
+        .filter(|other| there(other) || item.depends_on.contains(&other.key))
         .collect()
 }
 
 /// What was merged is what an attempt left whose checks all passed, the build among them.
 pub(super) fn validated(state: &State, plan: &Plan, evidence: &[Evidence<'_>]) -> GateItem {
-    let mut wrong = Vec::new();
+    let (mut wrong, mut excuses) = (Vec::new(), Vec::new());
     let (mut builds, mut checks) = (0_usize, 0_usize);
     for item in merged(state) {
+        let mut found = Vec::new();
         let head = item.merged.as_ref().map(|m| m.head.as_str());
         let Some(checked) = item
             .attempts
@@ -190,14 +217,12 @@ pub(super) fn validated(state: &State, plan: &Plan, evidence: &[Evidence<'_>]) -
             .rev()
             .find(|a| a.commit.is_some() && a.commit.as_deref() == head)
         else {
-            wrong.push(format!(
-                "{} was merged at a commit that no attempt made",
-                item.key
-            ));
+            let said = format!("{} was merged at a commit that no attempt made", item.key);
+            excused(item, vec![said], &mut wrong, &mut excuses);
             continue;
         };
         for bad in checked.checks.iter().filter(|c| !c.passed) {
-            wrong.push(format!(
+            found.push(format!(
                 "{} was merged although this did not hold: {} ({})",
                 item.key, bad.name, bad.detail
             ));
@@ -214,8 +239,9 @@ pub(super) fn validated(state: &State, plan: &Plan, evidence: &[Evidence<'_>]) -
             .filter(|c| c.kind == CheckKind::Build && c.passed)
             .count();
         if ran < wanted || (ran == 0 && !plan.build.is_empty()) {
-            wrong.push(format!("{} was merged without its build", item.key));
+            found.push(format!("{} was merged without its build", item.key));
         }
+        excused(item, found, &mut wrong, &mut excuses);
         builds += ran;
         checks += checked.checks.len();
     }
@@ -230,5 +256,6 @@ pub(super) fn validated(state: &State, plan: &Plan, evidence: &[Evidence<'_>]) -
             counted(checks, "check")
         )
     };
-    unless("Each task validated (compile check)", &wrong, found)
+    let item = unless("Each task validated (compile check)", &wrong, found);
+    super::with_exceptions(item, &excuses)
 }

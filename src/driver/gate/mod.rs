@@ -7,6 +7,8 @@
 mod attempts;
 mod tree;
 
+use std::collections::BTreeMap;
+
 use crate::attempt::checks::commands::shell_words;
 use crate::driver::orders;
 use crate::git::{AtCommit, Repo};
@@ -125,7 +127,14 @@ pub fn items(look: &Look<'_>, ran: Option<&Ran>) -> anyhow::Result<Vec<GateItem>
         Ok(bytes.map(|b| String::from_utf8_lossy(&b).into_owned()))
     };
     let mut items = vec![identified(look)?];
-    items.extend(of_attempts(state, plan, &evidence));
+    let places = look.places()?;
+    let place = |commit: &str| {
+        let base = &state.base.commit;
+        let early = || look.repo.is_ancestor(commit, base).unwrap_or(false);
+        let place = places.get(commit).copied();
+        place.or_else(|| early().then_some(0))
+    };
+    items.extend(of_attempts(state, plan, &evidence, &place));
     items.extend(of_files(state, plan, &read)?);
     let head = short(&state.run_branch.head);
     let final_build = line_of(build(plan));
@@ -182,6 +191,29 @@ fn unless(label: &str, wrong: &[String], found: String) -> GateItem {
     item(label, wrong.is_empty(), detail)
 }
 
+/// Puts what is wrong with a merged item where it belongs: what a person merged by hand was their
+/// decision, and is an exception.
+fn excused(item: &Item, found: Vec<String>, wrong: &mut Vec<String>, excuses: &mut Vec<String>) {
+    let because = item.merged.as_ref().map_or("", |m| m.because.as_str());
+    if because.starts_with("merged by") {
+        excuses.extend(found.into_iter().map(|f| format!("{f} ({because})")));
+    } else {
+        wrong.extend(found);
+    }
+}
+
+/// The item with these exceptions named.
+fn with_exceptions(mut item: GateItem, exceptions: &[String]) -> GateItem {
+    for exception in exceptions {
+        if !item.detail.is_empty() {
+            item.detail.push_str("; ");
+        }
+        item.detail.push_str("exception: ");
+        item.detail.push_str(exception);
+    }
+    item
+}
+
 fn counted(n: usize, one: &str) -> String {
     if n == 1 {
         format!("1 {one}")
@@ -234,18 +266,35 @@ pub struct Evidence<'s> {
     pub result: Option<AttemptResult>,
 }
 
+/// The place of a commit in the run branch, counted from the base, which is 0; `None` where it is not
+/// known.
+pub type Place<'a> = &'a dyn Fn(&str) -> Option<usize>;
+
 /// The items that are computed from the attempts on record alone.
 #[must_use]
-pub fn of_attempts(state: &State, plan: &Plan, evidence: &[Evidence<'_>]) -> [GateItem; 4] {
+pub fn of_attempts(
+    state: &State,
+    plan: &Plan,
+    evidence: &[Evidence<'_>],
+    place: Place<'_>,
+) -> [GateItem; 4] {
     [
-        attempts::ordered(state, plan, evidence),
+        attempts::ordered(state, plan, evidence, place),
         so_far(state, attempts::fresh(state, evidence)),
-        so_far(state, attempts::context(state, plan, evidence)),
+        so_far(state, attempts::context(state, plan, evidence, place)),
         so_far(state, attempts::validated(state, plan, evidence)),
     ]
 }
 
 impl Look<'_> {
+    /// Each commit that the run added to its branch, with its place in it.
+    fn places(&self) -> anyhow::Result<BTreeMap<String, usize>> {
+        let state = &self.snapshot.state;
+        let (base, head) = (&state.base.commit, &state.run_branch.head);
+        let commits = self.repo.first_parents(base, head)?;
+        Ok(commits.into_iter().zip(1..).collect())
+    }
+
     /// Order and result of every attempt, in the state's order.
     fn evidence(&self) -> anyhow::Result<Vec<Evidence<'_>>> {
         let mut found = Vec::new();

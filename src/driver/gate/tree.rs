@@ -1,6 +1,6 @@
 //! Items of the gate about files: the log, the files that must be there, the registration.
 
-use super::{Read, counted, merged, unless};
+use super::{Read, counted, excused, merged, unless, with_exceptions};
 use crate::attempt::checks::registered;
 use crate::plan::Plan;
 use crate::publish;
@@ -26,28 +26,29 @@ pub(super) fn logged(state: &State, read: Read<'_>) -> anyhow::Result<GateItem> 
     let path = publish::log_path(state);
     let name = path.rsplit('/').next().unwrap_or(&path);
     let now = read(&state.run_branch.head, &path)?.unwrap_or_default();
-    let mut wrong = Vec::new();
+    let (mut wrong, mut excuses) = (Vec::new(), Vec::new());
     let mut sections = 0_usize;
     for item in merged(state) {
         let Some(merge) = &item.merged else { continue };
         let then = read(&merge.commit, &path)?.unwrap_or_default();
+        let mut found = Vec::new();
         for task in &item.tasks {
             sections += 1;
             if let Some(what) = differs(state, item, task, &then) {
                 let commit = short(&merge.commit);
-                wrong.push(format!("at {commit}, the merge of {}, {what}", task.id));
+                found.push(format!(
+                    "{path}: at {commit}, the merge of {}, {what}",
+                    task.id
+                ));
             } else if section(&now, task).is_none() {
-                wrong.push(format!("the section of {} is gone", task.id));
+                found.push(format!("{path}: the section of {} is gone", task.id));
             }
         }
+        excused(item, found, &mut wrong, &mut excuses);
     }
     let found = format!("{path}: {}", counted(sections, "section"));
-    let wrong: Vec<String> = wrong.iter().map(|w| format!("{path}: {w}")).collect();
-    Ok(unless(
-        &format!("{name} updated after each task"),
-        &wrong,
-        found,
-    ))
+    let item = unless(&format!("{name} updated after each task"), &wrong, found);
+    Ok(with_exceptions(item, &excuses))
 }
 
 /// How a log's section of a task differs from what the ledger says.
