@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::BATCH;
 use super::state::{Item, Phase, State, TaskRef};
 use super::transition::NotPossible;
-use crate::plan::{Config, Plan, Task};
+use crate::plan::{Config, ForgeKind, Plan, Risk, Task};
 
 /// What an amendment comes to.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,7 +68,35 @@ pub fn amend(
     } else {
         per_task(state, old_plan, &mut amendment);
     }
+    if state.forge == ForgeKind::Github {
+        follows(state, new_plan)?;
+    }
     Ok(amendment)
+}
+
+/// On GitHub a run must go on following from the plan on its base, which its jobs read there: what has
+/// started can neither be gone from it, nor be something else, nor need more.
+fn follows(state: &State, plan: &Plan) -> Result<(), NotPossible> {
+    for item in state.items.iter().filter(|i| started(i)) {
+        let key = &item.key;
+        let of_plan = !super::is_extra(key) && key != BATCH;
+        let why = match plan.tasks.iter().find(|t| t.id == *key) {
+            None if of_plan && !item.is_settled() => "is gone from the plan",
+            Some(new) if item.tasks.iter().any(|t| t.file != new.file) => "has another file there",
+            Some(new) if new.depends_on.iter().any(|d| !item.depends_on.contains(d)) => {
+                "needs other tasks there"
+            }
+            Some(new) if new.risk == Risk::High && item.risk != Risk::High => {
+                "has a higher risk there"
+            }
+            _ => continue,
+        };
+        return Err(NotPossible(format!(
+            "task {key} has started and {why}; on GitHub the plan on the base keeps what has started as it is, until it is merged or left out (git pertask skip {} {key} -m …)",
+            state.run
+        )));
+    }
+    Ok(())
 }
 
 fn started(item: &Item) -> bool {
@@ -324,5 +352,43 @@ mod tests {
         let done = amend(&state, (&old, &config), (&old, &config)).unwrap();
         assert_eq!((done.changes.len(), done.too_late.len()), (0, 0));
         assert_eq!(done.items, state.items);
+    }
+
+    #[test]
+    fn on_github_what_has_started_stays_in_the_plan_as_it_is() {
+        let config = Config::default();
+        let old = plan(&[("types", &[]), ("client", &[]), ("handler", &["client"])]);
+        let mut state = begun(&old, &config);
+        let client = state.item_mut("client").unwrap();
+        client.phase = Phase::Review;
+        let refused = |state: &State, new: &Plan| {
+            amend(state, (&old, &config), (new, &config)).map_err(|e| e.0)
+        };
+        // What was left out may go, what has not begun too.
+        let fewer = plan(&[("client", &[])]);
+        let gone = plan(&[("types", &[]), ("handler", &[])]);
+        let mut other = old.clone();
+        other.tasks[1].file = "else.go".to_owned();
+        let more = plan(&[("types", &[]), ("auth", &[]), ("client", &["auth"])]);
+        for new in [&fewer, &gone, &other, &more] {
+            assert!(
+                refused(&state, new).is_ok(),
+                "in the terminal it goes on as it was"
+            );
+        }
+        state.forge = ForgeKind::Github;
+        assert!(refused(&state, &fewer).is_ok());
+        let said: Vec<String> = [&gone, &other, &more]
+            .map(|new| refused(&state, new).unwrap_err())
+            .map(|e| e.split(';').next().unwrap().to_owned())
+            .to_vec();
+        assert_eq!(
+            said,
+            [
+                "task client has started and is gone from the plan",
+                "task client has started and has another file there",
+                "task client has started and needs other tasks there",
+            ]
+        );
     }
 }
