@@ -134,15 +134,18 @@ pub fn shape(state: &State, plan: &Plan) -> Result<(), String> {
     if !named(&state.run_branch.name, "main") {
         return Err(format!("it names the run branch {}", state.run_branch.name));
     }
-    for (item, n) in state.items.iter().zip(1..) {
+    let mut last = 0;
+    for item in &state.items {
         let key = &item.key;
         let task = plan.tasks.iter().find(|t| t.id == *key);
         if task.is_none() && key != BATCH && !is_extra(key) {
             return Err(format!("it has a task {key} that the plan does not have"));
         }
-        if item.position != n && task.is_some() {
+        // What was left out of an amended plan leaves a gap.
+        if item.position <= last {
             return Err(format!("it has {key} in another place"));
         }
+        last = item.position;
         if state.items.iter().filter(|i| i.key == *key).count() > 1 {
             return Err(format!("it has {key} twice"));
         }
@@ -323,6 +326,14 @@ mod tests {
             source: None,
         };
         transition::repair_opened(&mut state, review);
+        assert_eq!(shape(&state, &plan), Ok(()));
+        state.items[1].position = 0;
+        let said = "it has client in another place".to_owned();
+        assert_eq!(shape(&state, &plan), Err(said));
+        state.items[1].position = 2;
+        state.items[0].phase = Phase::Merged;
+        let gap = state.items.remove(1);
+        assert_eq!(gap.key, "client");
         assert_eq!(shape(&state, &plan), Ok(()));
         for key in [P0, REPAIR] {
             let mut forged = state.clone();
