@@ -114,7 +114,8 @@ pub(super) fn open_there(
 ) -> bool {
     let closed = pull.standing == PullStanding::Closed;
     // Who deletes a branch closes its pull request, which cannot be opened again without it.
-    if let Some(branch) = &item.branch
+    if closed
+        && let Some(branch) = &item.branch
         && facts.standings.get(&branch.name) == Some(&Standing::Missing)
     {
         decision.actions.push(repair(branch, None));
