@@ -313,6 +313,15 @@ impl Driver<'_> {
         match merging {
             Merging::Done(commit) => {
                 self.ledger.refresh(&self.base_branch)?;
+                // Somebody may have sent it to another branch since it was looked at.
+                if !self
+                    .repo
+                    .is_ancestor(&state.run_branch.head, &commit)
+                    .unwrap_or(false)
+                {
+                    self.look_anew();
+                    return Ok(None);
+                }
                 if let Some((seen, _)) = &mut self.there.seen {
                     seen.pulls.remove(&item.key);
                 }
@@ -419,6 +428,10 @@ impl Driver<'_> {
             let said = transition::laid_out(&mut state, key, branch)?;
             return self.record(snapshot, state, &said, Vec::new(), audience);
         }
+        if key == LAST && state.end.is_none() && self.is_all_in_base(&state)? {
+            let said = transition::completed_empty(&mut state, Timestamp::now())?;
+            return self.record(snapshot, state, &said, Vec::new(), audience);
+        }
         let seen = self.there.seen.as_ref().map(|(s, _)| s.clone());
         let seen = seen.context("nothing was seen of the forge")?;
         let page = self
@@ -486,6 +499,18 @@ impl Driver<'_> {
             audience.said(&format!("  {url}"));
         }
         Ok(())
+    }
+
+    /// Whether there is nothing for a last pull request to take into the base: every task was left
+    /// out, say. GitHub opens none then.
+    fn is_all_in_base(&self, state: &State) -> anyhow::Result<bool> {
+        if self.pull(LAST).is_some() {
+            return Ok(false);
+        }
+        match self.repo.target(&self.base_ref())? {
+            Some(base) => Ok(self.repo.is_ancestor(&state.run_branch.head, &base)?),
+            None => Ok(false),
+        }
     }
 
     /// A branch with the log alone, for an item none of whose attempts has passed.
@@ -566,7 +591,11 @@ pub fn targets(state: &State) -> Vec<Target> {
     let ended = state.end.as_ref();
     let aborted = ended.is_some_and(|e| e.aborted);
     for item in &state.items {
-        let open = item.pull.as_ref().is_some_and(|p| !p.closed);
+        // One may have been opened and never recorded, before the item was left out.
+        let open = match &item.pull {
+            Some(pull) => !pull.closed,
+            None => item.branch.is_some(),
+        };
         let wanted = match &item.phase {
             Phase::Merged => false,
             Phase::Skipped { .. } => open,
@@ -584,7 +613,7 @@ pub fn targets(state: &State) -> Vec<Target> {
     }
     let settled = state.items.iter().all(Item::is_settled);
     let known = state.pull.as_ref();
-    if (settled && !aborted) || known.is_some_and(|p| !p.closed) {
+    if known.map_or(settled, |p| !p.closed || (settled && !aborted)) {
         found.push(Target {
             key: LAST.to_owned(),
             branch: state.run_branch.name.clone(),

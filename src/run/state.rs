@@ -703,10 +703,15 @@ impl Item {
             .last()
             .filter(|r| self.merged.is_some() && r.merged == self.merged)
             .map_or(u32::MAX, |r| r.number);
+        // Nor is what came after the commit that a person merged by hand.
+        let head = self.merged.as_ref().map(|m| &m.head);
+        let mut attempts = self.attempts.iter().rev();
+        let made = attempts.find(|a| head.is_some() && a.commit.as_ref() == head);
+        let made = made.map_or(u32::MAX, |a| a.number);
         self.attempts
             .iter()
             .rev()
-            .find(|a| a.kind != OrderKind::Forward && a.round <= kept)
+            .find(|a| a.kind != OrderKind::Forward && a.round <= kept && a.number <= made)
     }
 
     /// Attempts since a person last asked for one: what the limit counts.

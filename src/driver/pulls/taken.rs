@@ -9,7 +9,7 @@ use crate::ledger::{LedgerError, Snapshot};
 use crate::run::LAST;
 use crate::run::decide::BaseHeld;
 use crate::run::seen::{Account, PullStanding, SeenPull};
-use crate::run::state::{Decision, Item, Merged, Person, Phase, Review, Source, State};
+use crate::run::state::{Decision, Item, Merged, Person, Phase, Pull, Review, Source, State};
 use crate::run::transition;
 
 impl Driver<'_> {
@@ -100,7 +100,7 @@ impl Driver<'_> {
                 seen.last = None;
             }
         }
-        let said = transition::closed(&mut state, key, true)?;
+        let said = farewell(&mut state, key, &pull, self.seen_at())?;
         self.record(snapshot, state, &said, Vec::new(), audience)
     }
 
@@ -177,6 +177,34 @@ pub fn approval(
             threads: Vec::new(),
         }),
     }
+}
+
+/// Takes note that a pull request was closed by us, be it one that was opened and never recorded.
+///
+/// # Errors
+/// [`transition::NotPossible`] when there is no such item.
+pub fn farewell(
+    state: &mut State,
+    key: &str,
+    pull: &SeenPull,
+    at: Timestamp,
+) -> Result<String, transition::NotPossible> {
+    let known = if key == LAST {
+        state.pull.is_some()
+    } else {
+        state.item(key).is_some_and(|i| i.pull.is_some())
+    };
+    if !known {
+        let unrecorded = Pull {
+            number: pull.number,
+            url: pull.url.clone(),
+            head: pull.head.clone(),
+            since: at,
+            ..Pull::default()
+        };
+        transition::shown(state, key, unrecorded)?;
+    }
+    transition::closed(state, key, true)
 }
 
 /// Why a pull request was merged that somebody (an account, and whether it may decide) has merged at

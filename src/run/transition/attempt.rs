@@ -385,6 +385,8 @@ fn failed(
         .unwrap_or(usize::MAX)
         .saturating_sub(item.automatic_attempts());
     if facts.kind == OrderKind::Person {
+        // No approval of what was there before is one of this.
+        item.carries.clear();
         // Their commit is the branch's head all the same, or it would be found anew for ever.
         if let Some(commit) = &facts.published.commit {
             item.branch = Some(Branch {

@@ -211,6 +211,25 @@ pub fn completed(state: &mut State, seen: Pull, at: Timestamp) -> Result<Said, N
     ))
 }
 
+/// There is nothing in the run branch that the base does not have, and so no pull request to open.
+///
+/// # Errors
+/// [`NotPossible`] when the gate does not hold.
+pub fn completed_empty(state: &mut State, at: Timestamp) -> Result<Said, NotPossible> {
+    if state.gate.is_empty() || state.gate.iter().any(|g| !g.holds) {
+        return Err(NotPossible("the gate does not hold".to_owned()));
+    }
+    state.end = Some(End {
+        at,
+        aborted: false,
+        by: None,
+    });
+    Ok(format!(
+        "The run is complete: it has nothing that {} does not have",
+        state.base.branch
+    ))
+}
+
 /// The last pull request was merged.
 pub fn last_merged(state: &mut State, merged: Merged) -> Said {
     let said = format!(

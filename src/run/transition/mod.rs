@@ -21,8 +21,8 @@ pub use build::{build_claimed, build_ended};
 pub use compliance::{excepted, judged, noted, put_right, reported, validation_opened, violations};
 pub use end::{aborted, gate_seen, merged, reopened, run_adopted};
 pub use forge::{
-    Hearing, answered, base_merged, closed, completed, heard, laid_out, last_merged, person,
-    repair_opened, shown, taken, withdrawn,
+    Hearing, answered, base_merged, closed, completed, completed_empty, heard, laid_out,
+    last_merged, person, repair_opened, shown, taken, withdrawn,
 };
 pub use review::{retried, reviewed, skipped};
 pub use start::{Start, base_built, start};
@@ -99,3 +99,6 @@ fn capital(text: &str) -> String {
 pub fn short(oid: &str) -> &str {
     oid.get(..10).unwrap_or(oid)
 }
+
+#[cfg(test)]
+mod tests;

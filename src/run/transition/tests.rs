@@ -1,0 +1,112 @@
+use super::*;
+use crate::plan::Config;
+use crate::report::sample::{self, at, oid};
+use crate::run::approval::Carried;
+use crate::run::order::{AttemptResult, OrderKind, SCHEMA, Verdict};
+use crate::run::state::{Pending, Phase};
+
+/// What came of the attempt under way on `key`.
+fn result(state: &State, key: &str, verdict: Verdict) -> AttemptResult {
+    let item = state.item(key).unwrap();
+    let Phase::Running { claim } = &item.phase else {
+        panic!("{key} is not running");
+    };
+    AttemptResult {
+        schema: SCHEMA,
+        run: state.run.clone(),
+        item: key.to_owned(),
+        attempt: claim.attempt,
+        claim: claim.id.clone(),
+        started: at(0),
+        finished: at(1),
+        verdict,
+        tree: Some(oid('e')),
+        files: Vec::new(),
+        api: Vec::new(),
+        checks: Vec::new(),
+        faults: Vec::new(),
+        agent: None,
+        handoff: None,
+        handoff_problem: None,
+    }
+}
+
+#[test]
+fn no_approval_carries_over_to_a_persons_commit_that_does_not_pass() {
+    let mut state = sample::state();
+    sample::finish(&mut state, "types", |_| {});
+    let item = state.item_mut("types").unwrap();
+    item.carries = vec![Carried {
+        commit: oid('b'),
+        since: None,
+    }];
+    item.phase = Phase::Pending;
+    item.pending = Some(Pending {
+        kind: OrderKind::Person,
+        feedback: String::new(),
+        from: String::new(),
+        fresh: false,
+        errors: String::new(),
+        commit: Some(oid('f')),
+    });
+    let mut claim = sample::claim(2);
+    claim.kind = OrderKind::Person;
+    claimed(&mut state, "types", claim).unwrap();
+    let failed = Verdict::Failed {
+        reasons: vec!["build: fails".to_owned()],
+        retryable: true,
+    };
+    let result = result(&state, "types", failed);
+    let facts = Facts {
+        kind: OrderKind::Person,
+        by: "Ada",
+        prompt_sha256: "",
+        published: Published {
+            commit: Some(oid('f')),
+            ..Published::default()
+        },
+        branch: "pertask/wiz/1-types",
+        limits: &Config::default().limits,
+    };
+    finished(&mut state, &result, &facts).unwrap();
+    let item = state.item("types").unwrap();
+    assert_eq!(item.branch.as_ref().unwrap().head, oid('f'));
+    assert_eq!(item.carries, Vec::new());
+}
+
+#[test]
+fn what_a_person_merged_is_what_its_log_tells_of() {
+    let mut state = sample::state();
+    sample::finish(&mut state, "types", |_| {});
+    // Another attempt ended blocked before somebody merged what was there.
+    sample::finish(&mut state, "types", |a| {
+        a.outcome = crate::run::state::Outcome::Blocked;
+        a.commit = None;
+    });
+    assert_eq!(
+        state.item("types").unwrap().latest_work().unwrap().number,
+        2
+    );
+    sample::merge(&mut state, "types");
+    let item = state.item("types").unwrap();
+    assert_eq!(item.latest_work().unwrap().number, 1);
+}
+
+#[test]
+fn a_run_of_which_nothing_is_left_is_complete_without_a_pull_request() {
+    let mut state = sample::state();
+    state.forge = crate::plan::ForgeKind::Github;
+    assert!(completed_empty(&mut state, at(9)).is_err());
+    for key in ["types", "client", "transform", "handler"] {
+        skipped(&mut state, key, "not needed", &sample::ada()).unwrap();
+    }
+    let held = crate::run::state::GateItem {
+        item: "Final build succeeds".to_owned(),
+        holds: true,
+        detail: String::new(),
+    };
+    gate_seen(&mut state, vec![held], at(8));
+    let said = completed_empty(&mut state, at(9)).unwrap();
+    insta::assert_snapshot!(said, @"The run is complete: it has nothing that main does not have");
+    assert!(state.pull.is_none() && state.end.is_some_and(|e| !e.aborted));
+}
