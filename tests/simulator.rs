@@ -137,7 +137,18 @@ fn long() {
     let (failures, steps, met) = campaign(mine);
     println!("{}", told(&failures));
     println!("met: {met:?}");
-    println!("{} seeds, {steps} steps, {:.1} s", count, began.elapsed().as_secs_f64());
-    println!("figure: simulator seeds | {} of {count} | 1..{seeds} shard {shard}", count - failures.len());
-    assert!(failures.is_empty(), "{} seeds broke something", failures.len());
+    println!(
+        "{} seeds, {steps} steps, {:.1} s",
+        count,
+        began.elapsed().as_secs_f64()
+    );
+    println!(
+        "figure: simulator seeds | {} of {count} | 1..{seeds} shard {shard}",
+        count - failures.len()
+    );
+    assert!(
+        failures.is_empty(),
+        "{} seeds broke something",
+        failures.len()
+    );
 }

@@ -31,6 +31,8 @@ pub struct Audit {
     pub merged: BTreeSet<(String, String)>,
     /// How many pull requests the tool opened from each branch.
     pub opened: BTreeMap<String, u32>,
+    /// When people last closed a pull request or sent it to another branch.
+    pub touched: BTreeMap<u64, i64>,
     /// Pull requests that people opened again.
     pub reopened: BTreeSet<u64>,
     /// The ledger's commit when it was last looked at.
@@ -123,9 +125,14 @@ impl World {
     }
 
     pub fn audit_opens(&mut self, branch: &str) {
+        // Somebody may have closed the other, or sent it elsewhere, just after it was looked for.
+        let now = self.now;
+        let ours = self.hub.pulls.iter().filter(|p| p.branch == branch);
+        let touched = ours.filter_map(|p| self.audit.touched.get(&p.number)).max();
+        let late = touched.is_some_and(|at| now - at < 30_000);
         let times = self.audit.opened.entry(branch.to_owned()).or_default();
         *times += 1;
-        if *times > 1 {
+        if *times > 1 && !late {
             let why = format!("no two pull requests for one branch: {branch}");
             self.breaks(why);
         }

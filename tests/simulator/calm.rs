@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use git_pertask::plan::{ForgeKind, MergeMethod};
+use git_pertask::plan::{Config, ForgeKind, Limits, MergeMethod};
 use git_pertask::run::LAST;
 use git_pertask::run::decide::Wait;
 use git_pertask::run::seen::PullStanding;
@@ -32,7 +32,8 @@ impl World {
                 waits.is_empty() && self.refs.get(super::world::LEDGER) == Some(commit)
             });
         }
-        state.merged.is_some()
+        // Where nothing was merged there is nothing to open.
+        state.merged.is_some() || state.pull.is_none()
     }
 
     /// What must be so when all is over.
@@ -40,8 +41,14 @@ impl World {
         let Some(entry) = self.state() else { return };
         let state = &entry.state;
         let checks = [
-            ("who commanded something is told", invariants::everybody_is_answered(self, state)),
-            ("what is over is closed", invariants::what_is_over_is_closed(self, state)),
+            (
+                "who commanded something is told",
+                invariants::everybody_is_answered(self, state),
+            ),
+            (
+                "what is over is closed",
+                invariants::what_is_over_is_closed(self, state),
+            ),
         ];
         for (name, check) in checks {
             if let Err(why) = check
@@ -55,8 +62,15 @@ impl World {
 
     /// Whether the tool waits for somebody to have something built again.
     pub fn wants_building_again(&self) -> bool {
-        let waits = self.audit.rest.as_ref().map(|(_, w)| w.as_slice()).unwrap_or_default();
-        waits.iter().any(|w| matches!(w, Wait::BaseBroken | Wait::Gate))
+        let waits = self
+            .audit
+            .rest
+            .as_ref()
+            .map(|(_, w)| w.as_slice())
+            .unwrap_or_default();
+        waits
+            .iter()
+            .any(|w| matches!(w, Wait::BaseBroken | Wait::Gate))
     }
 
     /// People do what the tool waits for; says what of it is typed in a terminal.
@@ -102,7 +116,10 @@ impl World {
             Wait::Stopped { item } if local => return Some(Typed::Retry(item.clone(), false)),
             Wait::Review { item } | Wait::Votes { item, .. } => self.all_approve(state, item),
             Wait::Stopped { item } => {
-                let pull = state.item(item).and_then(|i| i.pull.as_ref()).map(|p| p.number);
+                let pull = state
+                    .item(item)
+                    .and_then(|i| i.pull.as_ref())
+                    .map(|p| p.number);
                 match pull.filter(|n| self.is_open(*n)) {
                     Some(number) => self.comment(number, REVIEWERS[0], "/pertask retry"),
                     None => return None,
@@ -120,10 +137,17 @@ impl World {
             }
             Wait::Held { item, why } => self.help_held(state, item, why),
             Wait::Budget { .. } => return self.more_money(),
+            Wait::Limited { until, .. } => self.now = self.now.max(until.as_millisecond() + 1_000),
             Wait::Gate => {
-                let bad = state.gate.iter().filter(|g| !g.holds).map(|g| format!("{}: {}", g.item, g.detail));
+                let bad = state
+                    .gate
+                    .iter()
+                    .filter(|g| !g.holds)
+                    .map(|g| format!("{}: {}", g.item, g.detail));
                 let bad: Vec<String> = bad.collect();
-                if bad.iter().any(|g| !g.starts_with("Final build")) {
+                let mendable =
+                    |g: &String| g.starts_with("Final build") || g.starts_with("All files created");
+                if !bad.iter().all(mendable) {
                     self.breaks(format!("what was done in order can be finished: {bad:?}"));
                 }
                 self.mend(&state.run_branch.name);
@@ -141,13 +165,17 @@ impl World {
             state.item(item).and_then(|i| i.pull.as_ref())
         };
         // One that was opened and never recorded is found by its branch, as a person would.
-        let branch = state.item(item).map(|i| format!("pertask/{}/{}", state.run, i.branch_leaf()));
+        let branch = state
+            .item(item)
+            .map(|i| format!("pertask/{}/{}", state.run, i.branch_leaf()));
         pull.map(|p| p.number)
             .or_else(|| Some(self.hub.of_branch(&branch?)?.number))
     }
 
     fn is_open(&self, number: u64) -> bool {
-        self.hub.pull(number).is_some_and(|p| p.standing == PullStanding::Open)
+        self.hub
+            .pull(number)
+            .is_some_and(|p| p.standing == PullStanding::Open)
     }
 
     /// Everybody approves a pull request as it is.
@@ -164,7 +192,14 @@ impl World {
         self.now += 1_500;
         for who in all {
             let head = pull.head.clone();
-            self.say(number, who, Kind::Approval { commit: head.clone() }, &head);
+            self.say(
+                number,
+                who,
+                Kind::Approval {
+                    commit: head.clone(),
+                },
+                &head,
+            );
         }
     }
 
@@ -187,7 +222,11 @@ impl World {
                 pull.base = run_branch;
             }
         }
-        if pull.draft && state.item(item).is_some_and(|i: &Item| matches!(i.phase, Phase::Approved { .. })) {
+        if pull.draft
+            && state
+                .item(item)
+                .is_some_and(|i: &Item| matches!(i.phase, Phase::Approved { .. }))
+        {
             self.note(|| format!("somebody marks #{number} as ready"));
             if let Some(pull) = self.hub.pull_mut(number) {
                 pull.draft = false;
@@ -200,16 +239,23 @@ impl World {
     fn more_money(&mut self) -> Option<Typed> {
         let head = self.refs.get(BASE_BRANCH)?.clone();
         let (plan, config) = self.pinned_at(&head);
-        if config.limits.run_cost_usd.is_some() {
+        let unlimited = Limits {
+            attempts: config.limits.attempts,
+            ..Config::default().limits
+        };
+        if config.limits != unlimited {
             let mut config = (*config).clone();
-            config.limits.run_cost_usd = None;
+            config.limits = unlimited;
             let n = self.new_id();
             let word = format!("config.{n}");
             let tree = self.git.tree_of(&head);
-            let tree = self.git.with(&tree, &[(".pertask/config.toml", Some(&word))]);
+            let tree = self
+                .git
+                .with(&tree, &[(".pertask/config.toml", Some(&word))]);
             let now = World::time(self.now);
             let commit = self.git.commit(&tree, &[head], "olive", now);
-            self.documents.insert(commit.clone(), (plan, Rc::new(config)));
+            self.documents
+                .insert(commit.clone(), (plan, Rc::new(config)));
             self.set_ref(BASE_BRANCH, Some(&commit), ADA);
         }
         Some(Typed::Amend)
@@ -221,7 +267,14 @@ impl World {
             return;
         };
         let tree = self.git.tree_of(&head);
-        let bad: Vec<(String, String)> = self
+        let there = self.git.tree(&tree);
+        let plan = self.state().map(|e| Rc::clone(&e.plan));
+        let Some(plan) = plan else { return };
+        let tasks = plan.tasks.iter().map(|t| &t.file);
+        let gone = tasks.filter(|f| !there.contains_key(*f));
+        let gone: Vec<(String, String)> =
+            gone.map(|f| (f.clone(), format!("{f}.mended"))).collect();
+        let mut bad: Vec<(String, String)> = self
             .git
             .tree(&tree)
             .iter()
@@ -231,11 +284,14 @@ impl World {
                 (piece.clone(), format!("{mended}.mended"))
             })
             .collect();
+        bad.extend(gone);
         if bad.is_empty() {
             return;
         }
-        let edits: Vec<(&str, Option<&str>)> =
-            bad.iter().map(|(p, w)| (p.as_str(), Some(w.as_str()))).collect();
+        let edits: Vec<(&str, Option<&str>)> = bad
+            .iter()
+            .map(|(p, w)| (p.as_str(), Some(w.as_str())))
+            .collect();
         let tree = self.git.with(&tree, &edits);
         let now = World::time(self.now);
         let commit = self.git.commit(&tree, &[head], "olive", now);
@@ -269,7 +325,12 @@ impl World {
                         let (_, conflicts) = self.git.merge(&base, &pull.head);
                         !conflicts.is_empty()
                     };
-                    let waits = self.audit.rest.as_ref().map(|(_, w)| w.clone()).unwrap_or_default();
+                    let waits = self
+                        .audit
+                        .rest
+                        .as_ref()
+                        .map(|(_, w)| w.clone())
+                        .unwrap_or_default();
                     if conflicts && waits.iter().any(|w| matches!(w, Wait::Base { .. })) {
                         self.join(&state.run_branch.name, BASE_BRANCH);
                     } else {
@@ -289,7 +350,8 @@ impl World {
         };
         let pull = self.hub.pull(number);
         let said = pull.map(|p| p.said.as_slice()).unwrap_or_default();
-        said.iter().any(|s| matches!(s.kind, Kind::Changes { .. }) && !heard(&s.id))
+        said.iter()
+            .any(|s| matches!(s.kind, Kind::Changes { .. }) && !heard(&s.id))
             && self.random.clone().chance(500)
     }
 }

@@ -80,7 +80,11 @@ pub fn plan(tasks: &[(String, Vec<String>, bool)], rules: bool, build: bool) -> 
             file: file_of(id),
             purpose: format!("Does {id}"),
             depends_on: needs.clone(),
-            rules: if rules { vec![RULE.to_owned()] } else { Vec::new() },
+            rules: if rules {
+                vec![RULE.to_owned()]
+            } else {
+                Vec::new()
+            },
             risk: if *high {
                 git_pertask::plan::Risk::High
             } else {

@@ -148,7 +148,9 @@ impl Driver {
                 }
             };
             let decision = decide(snapshot.state(), &facts);
-            self.sim.w().audit_decision(snapshot.state(), &facts, &decision);
+            self.sim
+                .w()
+                .audit_decision(snapshot.state(), &facts, &decision);
             let more = !decision.actions.is_empty();
             let action = decision
                 .actions
@@ -165,7 +167,9 @@ impl Driver {
                         continue;
                     }
                     Err(e @ (Fail::Raced | Fail::Not(_))) if lost.may_go_on(&snapshot.commit) => {
-                        self.sim.w().note(|| format!("process {pid}: reads again: {e:?}"));
+                        self.sim
+                            .w()
+                            .note(|| format!("process {pid}: reads again: {e:?}"));
                         self.look_anew();
                         continue;
                     }
@@ -270,12 +274,19 @@ impl Driver {
             limits: Some(self.config.limits.clone()),
             base_built: self.base_built || (!self.again && state.base_build.is_some()),
             rules_named: self.rules_named(),
+            agents: {
+                let items = state.items.iter();
+                let agent = &self.config.agent;
+                items.map(|i| (i.key.clone(), agent.clone())).collect()
+            },
             gate_seen: self.gate_seen.as_ref() == Some(head)
                 || (!self.again && state.gate_of.as_ref() == Some(head)),
             mine,
             ..Facts::default()
         };
-        facts.mine.extend(self.handed.iter().map(|(c, _)| c.clone()));
+        facts
+            .mine
+            .extend(self.handed.iter().map(|(c, _)| c.clone()));
         {
             let w = self.sim.w();
             let mut look = |name: &str, head: &str| {
@@ -298,11 +309,13 @@ impl Driver {
         }
         for item in &state.items {
             if let Phase::Running { claim } = &item.phase {
-                self.look_after(&item.branch_leaf(), claim, &mut facts).await?;
+                self.look_after(&item.branch_leaf(), claim, &mut facts)
+                    .await?;
             }
         }
         if let Some(building) = &state.building {
-            self.look_after(&building.key, &building.claim, &mut facts).await?;
+            self.look_after(&building.key, &building.claim, &mut facts)
+                .await?;
         }
         self.facts_there(snapshot, &mut facts);
         Ok(facts)
@@ -313,7 +326,12 @@ impl Driver {
     }
 
     /// `Driver::look_after`: what has become of work that somebody claimed.
-    async fn look_after(&mut self, leaf: &str, claim: &Claim, facts: &mut Facts) -> Result<(), Fail> {
+    async fn look_after(
+        &mut self,
+        leaf: &str,
+        claim: &Claim,
+        facts: &mut Facts,
+    ) -> Result<(), Fail> {
         if facts.mine.contains(&claim.id) {
             return Ok(());
         }
@@ -352,22 +370,35 @@ impl Driver {
         Ok(over)
     }
 
-    fn stored_result(&self, leaf: &str, claim: &Claim) -> Option<(Rc<Order>, AttemptResult, Folder)> {
+    fn stored_result(
+        &self,
+        leaf: &str,
+        claim: &Claim,
+    ) -> Option<(Rc<Order>, AttemptResult, Folder)> {
         let w = self.sim.w();
-        let folder = w.folders.get(&(self.machine, leaf.to_owned(), claim.attempt))?;
+        let folder = w
+            .folders
+            .get(&(self.machine, leaf.to_owned(), claim.attempt))?;
         let (order, begun) = folder.begun.clone()?;
         let result = folder.result.clone()?;
         (begun == claim.id && result.claim == claim.id).then(|| (order, result, folder.clone()))
     }
 
     /// `Driver::act`.
-    async fn act(&mut self, action: &Action, snapshot: &Snapshot, facts: &Facts) -> Result<(), Fail> {
+    async fn act(
+        &mut self,
+        action: &Action,
+        snapshot: &Snapshot,
+        facts: &Facts,
+    ) -> Result<(), Fail> {
         let mut state = snapshot.state().clone();
         let jobs = matches!(self.hands, Hands::Jobs(_));
         match action {
             // `Driver::repair`
             Action::Repair { branch, from, to } => {
-                self.sim.move_branch(self.machine, branch, from.as_deref(), to).await
+                self.sim
+                    .move_branch(self.machine, branch, from.as_deref(), to)
+                    .await
             }
             // in `Driver::act`
             Action::AdoptRun { commit } => {
@@ -443,7 +474,10 @@ impl Driver {
     /// `Driver::record`.
     pub async fn record(&mut self, from: &Snapshot, state: State, step: Step) -> Result<(), Fail> {
         let now = self.now();
-        let after = self.sim.append(self.machine, Some(from), state, step, now).await?;
+        let after = self
+            .sim
+            .append(self.machine, Some(from), state, step, now)
+            .await?;
         self.moved(from.state(), after.state());
         self.there.goes_on();
         Ok(())
@@ -512,7 +546,10 @@ impl Driver {
             .publish_attempt(self.machine, snapshot, &order, &result, &self.by);
         let after = published.await?;
         self.moved(state, after.state());
-        self.sim.w().folders.remove(&(self.machine, leaf, claim.attempt));
+        self.sim
+            .w()
+            .folders
+            .remove(&(self.machine, leaf, claim.attempt));
         self.sim.pause().await;
         Ok(())
     }
@@ -539,7 +576,9 @@ impl Driver {
                 && order.agent.is_some()
             {
                 let items = (snapshot.state(), item);
-                let kept = self.sim.keep_partial(self.machine, items, order, tree, &self.by);
+                let kept = self
+                    .sim
+                    .keep_partial(self.machine, items, order, tree, &self.by);
                 kept.await?;
             }
         }
@@ -548,7 +587,12 @@ impl Driver {
     }
 
     /// `Driver::forward`.
-    async fn forward(&mut self, snapshot: &Snapshot, mut state: State, key: &str) -> Result<(), Fail> {
+    async fn forward(
+        &mut self,
+        snapshot: &Snapshot,
+        mut state: State,
+        key: &str,
+    ) -> Result<(), Fail> {
         let item = snapshot.state().item(key);
         let branch = item.and_then(|i| i.branch.clone());
         let branch = branch.ok_or_else(|| Fail::Error("nothing to bring forward".to_owned()))?;
@@ -563,7 +607,9 @@ impl Driver {
                 let word = w.git.text(&String::from_utf8_lossy(&text));
                 let tree = w.git.with(&tree, &[(&log, Some(&word))]);
                 let time = w.git.get(&run_head).at;
-                let commit = w.git.commit(&tree, &[branch.head, run_head], &self.by, time);
+                let commit = w
+                    .git
+                    .commit(&tree, &[branch.head, run_head], &self.by, time);
                 let pending = plain(OrderKind::Forward, Some(commit), String::new());
                 let why = "the run branch has moved on and is merged in";
                 transition::reopened(&mut state, key, pending, why)?
@@ -585,7 +631,12 @@ impl Driver {
     }
 
     /// `Driver::start`.
-    async fn start(&mut self, snapshot: &Snapshot, mut state: State, key: &str) -> Result<(), Fail> {
+    async fn start(
+        &mut self,
+        snapshot: &Snapshot,
+        mut state: State,
+        key: &str,
+    ) -> Result<(), Fail> {
         let item = snapshot.state().item(key).cloned();
         let item = item.ok_or_else(|| Fail::Error("the item to start is gone".to_owned()))?;
         let leaf = item.branch_leaf();
@@ -599,7 +650,11 @@ impl Driver {
             // What a lost process left for the same order is used, what belongs to another is put aside.
             let mut w = self.sim.w();
             let folder = w.folders.entry(place.clone()).or_default();
-            if folder.begun.as_ref().is_some_and(|(earlier, _)| **earlier != order) {
+            if folder
+                .begun
+                .as_ref()
+                .is_some_and(|(earlier, _)| !earlier.asks_the_same(&order))
+            {
                 *folder = Folder::default();
             }
         }
@@ -659,7 +714,12 @@ impl Driver {
     }
 
     /// `Driver::hand_out`.
-    async fn hand_out(&mut self, snapshot: &Snapshot, mut state: State, key: &str) -> Result<(), Fail> {
+    async fn hand_out(
+        &mut self,
+        snapshot: &Snapshot,
+        mut state: State,
+        key: &str,
+    ) -> Result<(), Fail> {
         let item = snapshot.state().item(key).cloned();
         let item = item.ok_or_else(|| Fail::Error("the item is gone".to_owned()))?;
         let order = {
@@ -680,8 +740,17 @@ impl Driver {
         key: &str,
     ) -> Result<(), Fail> {
         let base = key == BASE;
-        let commit = if base { &state.base.commit } else { &state.run_branch.head }.clone();
-        let commands = if base { &self.plan.build } else { gate::commands(&self.plan) };
+        let commit = if base {
+            &state.base.commit
+        } else {
+            &state.run_branch.head
+        }
+        .clone();
+        let commands = if base {
+            &self.plan.build
+        } else {
+            gate::commands(&self.plan)
+        };
         if commands.is_empty() {
             return if base {
                 self.base_built = true;
@@ -693,7 +762,14 @@ impl Driver {
         }
         let order = {
             let w = self.sim.w();
-            gate::build_order(&w, &state, key, &commit, commands, self.plan.check_timeout_s)
+            gate::build_order(
+                &w,
+                &state,
+                key,
+                &commit,
+                commands,
+                self.plan.check_timeout_s,
+            )
         };
         let place = (key.to_owned(), order.attempt);
         let (claim, order) = self.claim_for_job(order);
@@ -754,7 +830,11 @@ impl Driver {
             attempt: order.attempt.to_string(),
             order: claim.order.clone().unwrap_or_default(),
         };
-        self.sim.w().actions.orders.insert(handed.order.clone(), order);
+        self.sim
+            .w()
+            .actions
+            .orders
+            .insert(handed.order.clone(), order);
         self.handed.push((claim.id, handed));
         Ok(())
     }

@@ -27,7 +27,12 @@ pub fn items(w: &World, snapshot: &Snapshot, plan: &Plan, ran: &[CheckOutcome]) 
     for item in &state.items {
         for attempt in &item.attempts {
             let place = (item.leaf_of_attempt(attempt.number), attempt.number);
-            let record = snapshot.entry.records.get(&place).cloned().unwrap_or_default();
+            let record = snapshot
+                .entry
+                .records
+                .get(&place)
+                .cloned()
+                .unwrap_or_default();
             evidence.push(Evidence {
                 item,
                 number: attempt.number,
@@ -36,7 +41,14 @@ pub fn items(w: &World, snapshot: &Snapshot, plan: &Plan, ran: &[CheckOutcome]) 
             });
         }
     }
-    let mut found: Vec<GateItem> = of_attempts(state, plan, &evidence).into();
+    let chain = w
+        .git
+        .first_parents(&state.base.commit, &state.run_branch.head);
+    let place = |commit: &str| {
+        let place = chain.iter().position(|c| c == commit).map(|n| n + 1);
+        place.or_else(|| w.git.is_in(commit, &state.base.commit).then_some(0))
+    };
+    let mut found: Vec<GateItem> = of_attempts(state, plan, &evidence, &place).into();
     let read = |commit: &str, path: &str| Ok(w.git.file(commit, path));
     match of_files(state, plan, &read) {
         Ok(items) => found.extend(items),

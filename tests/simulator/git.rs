@@ -50,7 +50,9 @@ impl Git {
             parts.push(word.as_str());
         }
         let id = id_of(&parts);
-        self.trees.entry(id.clone()).or_insert_with(|| Rc::new(pieces));
+        self.trees
+            .entry(id.clone())
+            .or_insert_with(|| Rc::new(pieces));
         id
     }
 
@@ -61,7 +63,9 @@ impl Git {
     /// A word that stands for a text.
     pub fn text(&mut self, text: &str) -> String {
         let word = format!("text:{}", id_of(&[text]));
-        self.texts.entry(word.clone()).or_insert_with(|| text.into());
+        self.texts
+            .entry(word.clone())
+            .or_insert_with(|| text.into());
         word
     }
 
@@ -69,7 +73,11 @@ impl Git {
     pub fn file(&self, commit: &str, path: &str) -> Option<String> {
         let tree = self.tree(&self.get(commit).tree);
         let word = tree.get(path)?;
-        Some(self.texts.get(word).map_or_else(|| word.clone(), |t| t.to_string()))
+        Some(
+            self.texts
+                .get(word)
+                .map_or_else(|| word.clone(), |t| t.to_string()),
+        )
     }
 
     /// A tree with some pieces changed.
@@ -95,7 +103,10 @@ impl Git {
         let number = self.names.len();
         let mut inside = vec![0_u64; number / 64 + 1];
         for parent in parents {
-            for (all, theirs) in inside.iter_mut().zip(&self.inside[self.commits[parent].number]) {
+            for (all, theirs) in inside
+                .iter_mut()
+                .zip(&self.inside[self.commits[parent].number])
+            {
                 *all |= theirs;
             }
         }
@@ -141,7 +152,8 @@ impl Git {
     pub fn is_in(&self, older: &str, newer: &str) -> bool {
         let (older, newer) = (self.get(older).number, self.get(newer).number);
         let bits = &self.inside[newer];
-        bits.get(older / 64).is_some_and(|word| word >> (older % 64) & 1 == 1)
+        bits.get(older / 64)
+            .is_some_and(|word| word >> (older % 64) & 1 == 1)
     }
 
     /// As `git::Repo::standing`.
@@ -162,7 +174,10 @@ impl Git {
 
     /// The newest commit that is in both.
     pub fn base_of(&self, a: &str, b: &str) -> String {
-        let (a, b) = (&self.inside[self.get(a).number], &self.inside[self.get(b).number]);
+        let (a, b) = (
+            &self.inside[self.get(a).number],
+            &self.inside[self.get(b).number],
+        );
         let common = a.iter().zip(b).enumerate().rev().find_map(|(n, (a, b))| {
             let both = a & b;
             (both != 0).then(|| n * 64 + 63 - both.leading_zeros() as usize)
@@ -185,7 +200,12 @@ impl Git {
     }
 
     /// What a commit changes against another, one file left out: as `git::Repo::patch_id`.
-    pub fn patch(&self, from: &str, to: &str, without: &str) -> Vec<(String, Option<String>, Option<String>)> {
+    pub fn patch(
+        &self,
+        from: &str,
+        to: &str,
+        without: &str,
+    ) -> Vec<(String, Option<String>, Option<String>)> {
         let mut changes = self.changes(&self.tree_of(from), &self.tree_of(to));
         changes.retain(|(piece, _, _)| piece != without);
         changes
@@ -195,7 +215,10 @@ impl Git {
     pub fn merge(&mut self, ours: &str, theirs: &str) -> (String, Vec<String>) {
         let base = self.tree_of(&self.base_of(ours, theirs));
         let base = self.tree(&base);
-        let (a, b) = (self.tree(&self.get(ours).tree), self.tree(&self.get(theirs).tree));
+        let (a, b) = (
+            self.tree(&self.get(ours).tree),
+            self.tree(&self.get(theirs).tree),
+        );
         let mut merged = Pieces::new();
         let mut conflicts = BTreeSet::new();
         let pieces: BTreeSet<&String> = a.keys().chain(b.keys()).collect();

@@ -122,7 +122,11 @@ impl Hub {
 
     /// Index of the account whose token a machine has.
     pub fn token_of(&self, _: usize, machine: &Machine) -> usize {
-        if machine.of_job { self.tokens.1 } else { self.tokens.0 }
+        if machine.of_job {
+            self.tokens.1
+        } else {
+            self.tokens.0
+        }
     }
 
     pub fn pull(&self, number: u64) -> Option<&Pull> {
@@ -135,14 +139,25 @@ impl Hub {
 
     /// How a pull request has been since some time.
     pub fn versions(&self, number: u64, since: i64) -> Vec<Rc<Pull>> {
-        let past = self.past.get(&number).map(Vec::as_slice).unwrap_or_default();
+        let past = self
+            .past
+            .get(&number)
+            .map(Vec::as_slice)
+            .unwrap_or_default();
         let first = past.iter().rposition(|(at, _)| *at <= since).unwrap_or(0);
-        past[first..].iter().map(|(_, pull)| Rc::clone(pull)).collect()
+        past[first..]
+            .iter()
+            .map(|(_, pull)| Rc::clone(pull))
+            .collect()
     }
 
     /// Every head it ever had.
     pub fn heads_of(&self, number: u64) -> Vec<String> {
-        let past = self.past.get(&number).map(Vec::as_slice).unwrap_or_default();
+        let past = self
+            .past
+            .get(&number)
+            .map(Vec::as_slice)
+            .unwrap_or_default();
         let mut heads: Vec<String> = past.iter().map(|(_, p)| p.head.clone()).collect();
         heads.dedup();
         heads
@@ -231,7 +246,9 @@ impl World {
                 };
                 let number = pull.number;
                 self.hub.pulls[n].standing = standing;
-                self.note(|| format!("  forge: #{number} is in what was pushed, and merged with it"));
+                self.note(|| {
+                    format!("  forge: #{number} is in what was pushed, and merged with it")
+                });
             }
         }
         self.remember();
@@ -302,7 +319,9 @@ impl World {
             let theirs = self.git.changes(&root, &a);
             let ours = self.git.changes(&root, &b);
             !ours.iter().any(|(piece, _, to)| {
-                theirs.iter().any(|(other, _, was)| other == piece && was != to)
+                theirs
+                    .iter()
+                    .any(|(other, _, was)| other == piece && was != to)
             })
         });
         SeenPull {
@@ -316,7 +335,12 @@ impl World {
             base: pull.base.clone(),
             title: pull.title.clone(),
             body: pull.body.clone(),
-            statuses: self.hub.statuses.get(&pull.head).cloned().unwrap_or_default(),
+            statuses: self
+                .hub
+                .statuses
+                .get(&pull.head)
+                .cloned()
+                .unwrap_or_default(),
             mergeable,
             voices,
             ours,
@@ -441,7 +465,9 @@ impl World {
     pub fn permitted_since(&self, who: usize, since: i64) -> bool {
         let changes = &self.audit.permissions;
         self.hub.members[who].may_write
-            || changes.iter().any(|(at, n, may)| *n == who && !may && *at >= since)
+            || changes
+                .iter()
+                .any(|(at, n, may)| *n == who && !may && *at >= since)
     }
 
     /// Whether an account might ever decide.
@@ -582,7 +608,10 @@ impl Sim {
                 return Ok(Merging::Held(why));
             }
             if w.hub.has_queue {
-                let open = w.hub.pull(number).is_some_and(|p| p.head == head && !p.draft);
+                let open = w
+                    .hub
+                    .pull(number)
+                    .is_some_and(|p| p.head == head && !p.draft);
                 if !open {
                     return Ok(Merging::Moved);
                 }

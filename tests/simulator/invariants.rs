@@ -12,9 +12,7 @@ use git_pertask::publish::log_path;
 use git_pertask::run::decide::{Action, Decision, Facts};
 use git_pertask::run::order::{OrderKind, Verdict};
 use git_pertask::run::seen::PullStanding;
-use git_pertask::run::state::{
-    Attempt, Decision as Opinion, Item, Outcome, Phase, State,
-};
+use git_pertask::run::state::{Attempt, Decision as Opinion, Item, Outcome, Phase, State};
 use git_pertask::run::{BASE, GATE, P0};
 
 use super::hub::{Kind, Pull};
@@ -31,20 +29,41 @@ type OfState = fn(&World, &Rc<Entry>) -> Held;
 type OfDecision = fn(&World, &State, &Facts, &Decision) -> Held;
 
 pub const STEP: &[(&str, OfStep)] = &[
-    ("attempts are only added, and no number is used again", attempts_grow),
+    (
+        "attempts are only added, and no number is used again",
+        attempts_grow,
+    ),
     ("reviews, rounds and notes are only added", history_grows),
     ("what was heard is not acted on twice", heard_once),
     ("one claim at a time, and none is used again", one_claim),
-    ("a result is accepted from the current claim only", result_of_claim),
-    ("what a task builds on is settled before it begins and before it is merged", dependencies_settled),
+    (
+        "a result is accepted from the current claim only",
+        result_of_claim,
+    ),
+    (
+        "what a task builds on is settled before it begins and before it is merged",
+        dependencies_settled,
+    ),
     ("the run branch only grows", run_branch_grows),
     ("attempts keep to their limit", attempts_limited),
     ("the money limit of the run is kept", budget_kept),
-    ("a task goes from phase to phase as the design has it", phases_follow),
+    (
+        "a task goes from phase to phase as the design has it",
+        phases_follow,
+    ),
     ("a task is left out by a person only", skipped_by_person),
-    ("what is merged was approved, or merged by hand", merged_was_approved),
-    ("a branch under review gets only what passed its checks, and people's commits", branch_gets_passed),
-    ("a run ends when all is settled and the gate holds, or a person ends it", end_is_earned),
+    (
+        "what is merged was approved, or merged by hand",
+        merged_was_approved,
+    ),
+    (
+        "a branch under review gets only what passed its checks, and people's commits",
+        branch_gets_passed,
+    ),
+    (
+        "a run ends when all is settled and the gate holds, or a person ends it",
+        end_is_earned,
+    ),
     ("nothing goes on in a run that has ended", nothing_after_end),
 ];
 
@@ -55,11 +74,20 @@ pub const STATE: &[(&str, OfState)] = &[
 ];
 
 pub const DECISION: &[(&str, OfDecision)] = &[
-    ("decide depends on nothing but what it is given", decide_is_pure),
+    (
+        "decide depends on nothing but what it is given",
+        decide_is_pure,
+    ),
     ("nothing begins beyond the limits", starts_within_limits),
-    ("a claim is freed only when its holder is gone or its time is over", freed_when_gone),
+    (
+        "a claim is freed only when its holder is gone or its time is over",
+        freed_when_gone,
+    ),
     ("each thing is decided on once", actions_once),
-    ("nothing is done about what is settled but to close it", settled_is_left),
+    (
+        "nothing is done about what is settled but to close it",
+        settled_is_left,
+    ),
 ];
 
 pub fn kind_of(action: &Action) -> &'static str {
@@ -109,7 +137,9 @@ fn attempts_grow(_: &World, before: &Rc<Entry>, after: &Rc<Entry>) -> Held {
         held(kept, || format!("attempts of {} were changed", a.key))?;
         let numbers: Vec<u32> = b.attempts.iter().map(|x| x.number).collect();
         let grow = numbers.windows(2).all(|w| w[0] < w[1]);
-        held(grow, || format!("attempts of {} have the numbers {numbers:?}", a.key))?;
+        held(grow, || {
+            format!("attempts of {} have the numbers {numbers:?}", a.key)
+        })?;
     }
     Ok(())
 }
@@ -120,15 +150,22 @@ fn history_grows(_: &World, before: &Rc<Entry>, after: &Rc<Entry>) -> Held {
         let reviews = b.reviews.starts_with(&a.reviews);
         held(reviews, || format!("reviews of {} were changed", a.key))?;
         let rounds = a.rounds.len() <= b.rounds.len()
-            && a.rounds.iter().zip(&b.rounds).all(|(x, y)| x.number == y.number && x.merged == y.merged);
+            && a.rounds
+                .iter()
+                .zip(&b.rounds)
+                .all(|(x, y)| x.number == y.number && x.merged == y.merged);
         held(rounds, || format!("rounds of {} were changed", a.key))?;
     }
     let (a, b) = (&before.state.compliance, &after.state.compliance);
     let texts = |c: &git_pertask::run::compliance::Compliance| -> Vec<String> {
         c.notes.iter().map(|n| n.text.clone()).collect()
     };
-    held(texts(b).starts_with(&texts(a)), || "notes were changed".to_owned())?;
-    held(b.exceptions.starts_with(&a.exceptions), || "exceptions were changed".to_owned())
+    held(texts(b).starts_with(&texts(a)), || {
+        "notes were changed".to_owned()
+    })?;
+    held(b.exceptions.starts_with(&a.exceptions), || {
+        "exceptions were changed".to_owned()
+    })
 }
 
 /// "What was said is acted on once; the ledger has its id."
@@ -146,7 +183,9 @@ fn heard_once(_: &World, _: &Rc<Entry>, after: &Rc<Entry>) -> Held {
             continue;
         }
         for said in &pull.heard {
-            held(heard.insert(&said.id), || format!("{} was heard twice", said.id))?;
+            held(heard.insert(&said.id), || {
+                format!("{} was heard twice", said.id)
+            })?;
         }
     }
     let mut asked = BTreeSet::new();
@@ -175,7 +214,9 @@ fn one_claim(w: &World, before: &Rc<Entry>, after: &Rc<Entry>) -> Held {
         match claim(a) {
             Some(old) => held(old == new, || format!("a claim on {} was replaced", a.key))?,
             None => {
-                held(a.phase == Phase::Pending, || format!("{} was not to be had", a.key))?;
+                held(a.phase == Phase::Pending, || {
+                    format!("{} was not to be had", a.key)
+                })?;
                 held(new.attempt == a.next_attempt(), || {
                     format!("a claim on attempt {} of {}", new.attempt, a.key)
                 })?;
@@ -200,7 +241,9 @@ fn result_of_claim(_: &World, before: &Rc<Entry>, after: &Rc<Entry>) -> Held {
             continue;
         }
         let name = || a.key.clone();
-        held(b.attempts.len() == a.attempts.len() + 1, || format!("two attempts at once on {}", name()))?;
+        held(b.attempts.len() == a.attempts.len() + 1, || {
+            format!("two attempts at once on {}", name())
+        })?;
         let Some(claim) = claim(a) else {
             return Err(format!("a result on {}, which nobody had claimed", name()));
         };
@@ -208,9 +251,16 @@ fn result_of_claim(_: &World, before: &Rc<Entry>, after: &Rc<Entry>) -> Held {
         let place = (b.leaf_of_attempt(new.number), new.number);
         let record = after.records.get(&place).and_then(|r| r.result.clone());
         let made = record.as_ref().map(|r| r.claim.as_str());
-        held(made == Some(&claim.id) && new.number == claim.attempt, || {
-            format!("the result of claim {made:?} on {} was taken for that of {}", name(), claim.id)
-        })?;
+        held(
+            made == Some(&claim.id) && new.number == claim.attempt,
+            || {
+                format!(
+                    "the result of claim {made:?} on {} was taken for that of {}",
+                    name(),
+                    claim.id
+                )
+            },
+        )?;
     }
     Ok(())
 }
@@ -224,9 +274,17 @@ fn dependencies_settled(_: &World, before: &Rc<Entry>, after: &Rc<Entry>) -> Hel
     for (a, b) in pairs(&before.state, &after.state) {
         let begins = claim(a).is_none() && claim(b).is_some();
         let merges = matches!(a.phase, Phase::Approved { .. }) && b.phase == Phase::Merged;
-        let by_hand = b.merged.as_ref().is_some_and(|m| m.because.starts_with("merged by"));
+        let by_hand = b
+            .merged
+            .as_ref()
+            .is_some_and(|m| m.because.starts_with("merged by"));
         if begins || (merges && !by_hand) {
-            let open: Vec<&String> = a.depends_on.iter().chain(&a.waits_for).filter(|k| !settled(k)).collect();
+            let open: Vec<&String> = a
+                .depends_on
+                .iter()
+                .chain(&a.waits_for)
+                .filter(|k| !settled(k))
+                .collect();
             held(open.is_empty(), || format!("{} before {open:?}", a.key))?;
         }
     }
@@ -236,11 +294,16 @@ fn dependencies_settled(_: &World, before: &Rc<Entry>, after: &Rc<Entry>) -> Hel
 /// "Branches under review only grow", and so does the branch they go to.
 fn run_branch_grows(w: &World, before: &Rc<Entry>, after: &Rc<Entry>) -> Held {
     let (a, b) = (&before.state.run_branch.head, &after.state.run_branch.head);
-    held(w.git.is_in(a, b), || format!("{} is not in {}", &a[..6], &b[..6]))
+    held(w.git.is_in(a, b), || {
+        format!("{} is not in {}", &a[..6], &b[..6])
+    })
 }
 
 fn is_agents(kind: OrderKind) -> bool {
-    !matches!(kind, OrderKind::Forward | OrderKind::Person | OrderKind::Build)
+    !matches!(
+        kind,
+        OrderKind::Forward | OrderKind::Person | OrderKind::Build
+    )
 }
 
 /// "`attempts`: automatic attempts per task before a person is asked."
@@ -251,7 +314,10 @@ fn attempts_limited(w: &World, before: &Rc<Entry>, after: &Rc<Entry>) -> Held {
         {
             let tries = w.audit.tries.get(&a.key).copied().unwrap_or(0);
             held(tries < before.config.limits.attempts, || {
-                format!("attempt {} on {} after {tries} that failed", claim.attempt, a.key)
+                format!(
+                    "attempt {} on {} after {tries} that failed",
+                    claim.attempt, a.key
+                )
             })?;
         }
     }
@@ -260,16 +326,24 @@ fn attempts_limited(w: &World, before: &Rc<Entry>, after: &Rc<Entry>) -> Held {
 
 /// "Reaching a limit of money … is a stop": no agent is asked any more.
 fn budget_kept(_: &World, before: &Rc<Entry>, after: &Rc<Entry>) -> Held {
-    let Some(limit) = before.config.limits.run_cost_usd else {
-        return Ok(());
+    let limits = &before.config.limits;
+    let spent = |of: Option<&str>| -> f64 {
+        let results = before.records.values().filter_map(|r| r.result.as_ref());
+        let results = results.filter(|r| of.is_none_or(|key| r.item == key));
+        results.filter_map(|r| r.agent.as_ref()?.cost_usd).sum()
     };
-    let results = before.records.values().filter_map(|r| r.result.as_ref());
-    let spent: f64 = results.filter_map(|r| r.agent.as_ref()?.cost_usd).sum();
     for (a, b) in pairs(&before.state, &after.state) {
         if let (None, Some(claim)) = (claim(a), claim(b))
             && is_agents(claim.kind)
         {
-            held(spent < limit, || format!("{} begins after {spent:.2} of {limit:.2}", a.key))?;
+            for (limit, spent) in [
+                (limits.run_cost_usd, spent(None)),
+                (limits.task_cost_usd, spent(Some(&a.key))),
+            ] {
+                held(limit.is_none_or(|limit| spent < limit), || {
+                    format!("{} begins after {spent:.2} of {limit:?}", a.key)
+                })?;
+            }
         }
     }
     Ok(())
@@ -284,11 +358,17 @@ fn phases_follow(_: &World, before: &Rc<Entry>, after: &Rc<Entry>) -> Held {
         if std::mem::discriminant(&a.phase) == std::mem::discriminant(&b.phase) {
             continue;
         }
-        let by_hand = b.merged.as_ref().is_some_and(|m| m.because.contains("merged by"));
+        let by_hand = b
+            .merged
+            .as_ref()
+            .is_some_and(|m| m.because.contains("merged by"));
         let round_given_up = b.phase == Merged && a.round == b.round && !a.rounds.is_empty();
         let fine = match (&a.phase, &b.phase) {
             (Pending, Running { .. } | Skipped { .. })
-            | (Running { .. }, Pending | Review | Approved { .. } | Failed { .. } | Blocked { .. })
+            | (
+                Running { .. },
+                Pending | Review | Approved { .. } | Failed { .. } | Blocked { .. },
+            )
             | (Review, Approved { .. } | Pending | Skipped { .. })
             | (Approved { .. }, Merged | Review | Pending | Skipped { .. })
             | (Failed { .. } | Blocked { .. }, Pending | Skipped { .. }) => true,
@@ -298,7 +378,9 @@ fn phases_follow(_: &World, before: &Rc<Entry>, after: &Rc<Entry>) -> Held {
             (_, Merged) => by_hand || round_given_up,
             _ => false,
         };
-        held(fine || ends, || format!("{} went from {:?} to {:?}", a.key, a.phase, b.phase))?;
+        held(fine || ends, || {
+            format!("{} went from {:?} to {:?}", a.key, a.phase, b.phase)
+        })?;
     }
     Ok(())
 }
@@ -346,13 +428,21 @@ fn merged_was_approved(w: &World, before: &Rc<Entry>, after: &Rc<Entry>) -> Held
             continue;
         }
         if before.state.forge == ForgeKind::Github {
-            let leaf = a.branch.as_ref().map(|x| x.name.clone()).unwrap_or_default();
+            let leaf = a
+                .branch
+                .as_ref()
+                .map(|x| x.name.clone())
+                .unwrap_or_default();
             let known = w.audit.merged.contains(&(leaf, merged.head.clone()));
-            held(known, || format!("{} at {} was merged by nobody", a.key, &merged.head[..6]))?;
+            held(known, || {
+                format!("{} at {} was merged by nobody", a.key, &merged.head[..6])
+            })?;
             continue;
         }
         let tree = w.git.tree_of(&merged.commit);
-        held(tree == w.git.tree_of(&merged.head), || format!("{} was merged with other content", a.key))?;
+        held(tree == w.git.tree_of(&merged.head), || {
+            format!("{} was merged with other content", a.key)
+        })?;
         if merged.because.starts_with("policy: ") {
             policy_allows(w, before, a)?;
             continue;
@@ -360,7 +450,9 @@ fn merged_was_approved(w: &World, before: &Rc<Entry>, after: &Rc<Entry>) -> Held
         let approved = w.audit.here.iter().any(|(key, commit)| {
             *key == a.key && same_content(w, &before.state, commit, &merged.head)
         });
-        held(approved, || format!("nobody approved {} at {}", a.key, &merged.head[..6]))?;
+        held(approved, || {
+            format!("nobody approved {} at {}", a.key, &merged.head[..6])
+        })?;
     }
     Ok(())
 }
@@ -369,7 +461,11 @@ fn merged_was_approved(w: &World, before: &Rc<Entry>, after: &Rc<Entry>) -> Held
 /// wants looked at.
 fn policy_allows(w: &World, entry: &Rc<Entry>, item: &Item) -> Held {
     let (_, config) = w.pinned_at(&entry.state.base.commit);
-    let head = item.branch.as_ref().map(|b| b.head.as_str()).unwrap_or_default();
+    let head = item
+        .branch
+        .as_ref()
+        .map(|b| b.head.as_str())
+        .unwrap_or_default();
     let made: Vec<&Attempt> = item
         .attempts
         .iter()
@@ -390,13 +486,21 @@ fn policy_allows(w: &World, entry: &Rc<Entry>, item: &Item) -> Held {
         CheckpointPolicy::HighRisk => !risky && !asked,
         CheckpointPolicy::None => !asked,
     };
-    held(allowed, || format!("the policy does not let {} pass at {}", item.key, &head[..6]))
+    held(allowed, || {
+        format!(
+            "the policy does not let {} pass at {}",
+            item.key,
+            &head[..6]
+        )
+    })
 }
 
 /// "The task branch only receives attempts whose checks passed", or commits of people.
 fn branch_gets_passed(_: &World, before: &Rc<Entry>, after: &Rc<Entry>) -> Held {
     for (a, b) in pairs(&before.state, &after.state) {
-        let (Some(new), old) = (&b.branch, &a.branch) else { continue };
+        let (Some(new), old) = (&b.branch, &a.branch) else {
+            continue;
+        };
         if old.as_ref().map(|o| &o.head) == Some(&new.head) || a.round != b.round {
             continue;
         }
@@ -405,15 +509,23 @@ fn branch_gets_passed(_: &World, before: &Rc<Entry>, after: &Rc<Entry>) -> Held 
             continue;
         }
         let made = b.attempts.last();
-        let fine = made.is_some_and(|m| m.outcome == Outcome::Passed || m.kind == OrderKind::Person);
-        held(fine, || format!("the branch of {} got what did not pass", a.key))?;
+        let fine =
+            made.is_some_and(|m| m.outcome == Outcome::Passed || m.kind == OrderKind::Person);
+        held(fine, || {
+            format!("the branch of {} got what did not pass", a.key)
+        })?;
     }
     Ok(())
 }
 
 /// "The last pull request is open: the run is complete", after the final checklist.
 fn end_is_earned(w: &World, before: &Rc<Entry>, after: &Rc<Entry>) -> Held {
-    let Some(end) = after.state.end.as_ref().filter(|_| before.state.end.is_none()) else {
+    let Some(end) = after
+        .state
+        .end
+        .as_ref()
+        .filter(|_| before.state.end.is_none())
+    else {
         return Ok(());
     };
     let state = &after.state;
@@ -424,12 +536,22 @@ fn end_is_earned(w: &World, before: &Rc<Entry>, after: &Rc<Entry>) -> Held {
         });
         return held(said || w.audit.abort_asked, || "nobody ended it".to_owned());
     }
-    let open: Vec<&str> = state.items.iter().filter(|i| !i.is_settled()).map(|i| i.key.as_str()).collect();
+    let open: Vec<&str> = state
+        .items
+        .iter()
+        .filter(|i| !i.is_settled())
+        .map(|i| i.key.as_str())
+        .collect();
     held(open.is_empty(), || format!("{open:?} are open"))?;
-    held(!state.gate.is_empty() && state.gate.iter().all(|g| g.holds), || "the gate does not hold".to_owned())?;
+    held(
+        !state.gate.is_empty() && state.gate.iter().all(|g| g.holds),
+        || "the gate does not hold".to_owned(),
+    )?;
     let tree = w.git.tree(&w.git.tree_of(&state.run_branch.head));
     let bad = super::content::broken(&tree, &w.setup.plan);
-    held(bad.is_empty() || after.plan.build.is_empty(), || format!("{bad:?} do not build"))
+    held(bad.is_empty() || after.plan.build.is_empty(), || {
+        format!("{bad:?} do not build")
+    })
 }
 
 /// A run that was ended by a person: nobody works in it any more.
@@ -438,7 +560,9 @@ fn nothing_after_end(_: &World, before: &Rc<Entry>, after: &Rc<Entry>) -> Held {
         return Ok(());
     }
     for (a, b) in pairs(&before.state, &after.state) {
-        held(a.phase == b.phase && a.attempts == b.attempts, || format!("{} went on", a.key))?;
+        held(a.phase == b.phase && a.attempts == b.attempts, || {
+            format!("{} went on", a.key)
+        })?;
     }
     Ok(())
 }
@@ -449,7 +573,9 @@ fn merged_is_there(w: &World, entry: &Rc<Entry>) -> Held {
     for item in &entry.state.items {
         let rounds = item.rounds.iter().filter_map(|r| r.merged.as_ref());
         for merged in item.merged.iter().chain(rounds) {
-            held(w.git.is_in(&merged.commit, head), || format!("{} at {}", item.key, &merged.commit[..6]))?;
+            held(w.git.is_in(&merged.commit, head), || {
+                format!("{} at {}", item.key, &merged.commit[..6])
+            })?;
         }
     }
     Ok(())
@@ -460,7 +586,9 @@ fn branches_apart(_: &World, entry: &Rc<Entry>) -> Held {
     let mut names = BTreeSet::from([entry.state.run_branch.name.as_str()]);
     for item in &entry.state.items {
         if let Some(branch) = &item.branch {
-            held(names.insert(&branch.name), || format!("{} twice", branch.name))?;
+            held(names.insert(&branch.name), || {
+                format!("{} twice", branch.name)
+            })?;
         }
     }
     Ok(())
@@ -482,19 +610,29 @@ fn believed(w: &World, entry: &Rc<Entry>) -> Held {
 /// "decide is a pure function from the state and a snapshot of facts."
 fn decide_is_pure(_: &World, state: &State, facts: &Facts, decision: &Decision) -> Held {
     let again = git_pertask::run::decide::decide(state, facts);
-    held(again == *decision, || "it decided otherwise the second time".to_owned())
+    held(again == *decision, || {
+        "it decided otherwise the second time".to_owned()
+    })
 }
 
 /// Slots, budget and what tasks build on, once more where it is decided.
 fn starts_within_limits(_: &World, _: &State, facts: &Facts, decision: &Decision) -> Held {
-    let starts = decision.actions.iter().filter(|a| matches!(a, Action::Start { .. })).count();
-    held(starts <= facts.slots, || format!("{starts} begin, {} may", facts.slots))
+    let starts = decision
+        .actions
+        .iter()
+        .filter(|a| matches!(a, Action::Start { .. }))
+        .count();
+    held(starts <= facts.slots, || {
+        format!("{starts} begin, {} may", facts.slots)
+    })
 }
 
 /// "A claim is freed when its process is gone … or its deadline has passed."
 fn freed_when_gone(w: &World, state: &State, facts: &Facts, decision: &Decision) -> Held {
     for action in &decision.actions {
-        let Action::Free { item, .. } = action else { continue };
+        let Action::Free { item, .. } = action else {
+            continue;
+        };
         let claim = if item == BASE || item == GATE {
             state.building.as_ref().map(|b| &b.claim)
         } else {
@@ -516,7 +654,9 @@ fn freed_when_gone(w: &World, state: &State, facts: &Facts, decision: &Decision)
 /// "Every effect … looked for before it is made": the same thing is not asked for twice at once.
 fn actions_once(_: &World, _: &State, _: &Facts, decision: &Decision) -> Held {
     for (n, action) in decision.actions.iter().enumerate() {
-        held(!decision.actions[..n].contains(action), || format!("{action:?} twice"))?;
+        held(!decision.actions[..n].contains(action), || {
+            format!("{action:?} twice")
+        })?;
     }
     Ok(())
 }
@@ -534,7 +674,9 @@ fn settled_is_left(_: &World, state: &State, _: &Facts, decision: &Decision) -> 
             | Action::TakeMerged { item } => item,
             _ => continue,
         };
-        let settled = state.item(key).is_some_and(|i| matches!(i.phase, Phase::Merged | Phase::Skipped { .. }));
+        let settled = state
+            .item(key)
+            .is_some_and(|i| matches!(i.phase, Phase::Merged | Phase::Skipped { .. }));
         held(!settled, || format!("{action:?}"))?;
     }
     Ok(())
@@ -553,7 +695,10 @@ pub fn same_content(w: &World, state: &State, earlier: &str, later: &str) -> boo
     match w.git.get(later).parents.as_slice() {
         [first] => {
             let (a, b) = (w.git.tree_of(first), w.git.tree_of(later));
-            w.git.changes(&a, &b).iter().all(|(piece, _, _)| *piece == log)
+            w.git
+                .changes(&a, &b)
+                .iter()
+                .all(|(piece, _, _)| *piece == log)
                 && same_content(w, state, earlier, first)
         }
         [first, second] => {
@@ -572,7 +717,9 @@ pub fn approved_content(w: &mut World, number: u64, head: &str, since: i64) -> H
     let Some(pull) = w.hub.pull(number).cloned() else {
         return Err("there is no such pull request".to_owned());
     };
-    w.audit.merged.insert((pull.branch.clone(), head.to_owned()));
+    w.audit
+        .merged
+        .insert((pull.branch.clone(), head.to_owned()));
     let mut why = format!("{} is at {} in no state", pull.branch, &head[..6]);
     let mut entry = w.state();
     // Another process may have recorded something while this one was about to merge.
@@ -580,10 +727,11 @@ pub fn approved_content(w: &mut World, number: u64, head: &str, since: i64) -> H
         let Some(known) = entry else { break };
         let state = &known.state;
         let item = state.items.iter().find(|i| {
-            i.branch.as_ref().is_some_and(|b| b.name == pull.branch && b.head == head)
+            i.branch
+                .as_ref()
+                .is_some_and(|b| b.name == pull.branch && b.head == head)
         });
         if let Some(item) = item {
-            held(pull.base == state.run_branch.name, || format!("it went to {}", pull.base))?;
             for version in w.hub.versions(number, since) {
                 match approved_in(w, &known, item, &version, head, since) {
                     Ok(()) => return Ok(()),
@@ -606,6 +754,9 @@ fn approved_in(
     since: i64,
 ) -> Held {
     let state = &entry.state;
+    held(pull.base == state.run_branch.name, || {
+        format!("it went to {}", pull.base)
+    })?;
     let (_, config) = w.pinned_at(&state.base.commit);
     let answers: Vec<&str> = item
         .pull
@@ -618,7 +769,10 @@ fn approved_in(
     let mut refusing = BTreeSet::new();
     for said in &pull.said {
         let member = &w.hub.members[said.who];
-        if member.account.bot || !w.permitted_since(said.who, since) || answers.contains(&said.id.as_str()) {
+        if member.account.bot
+            || !w.permitted_since(said.who, since)
+            || answers.contains(&said.id.as_str())
+        {
             continue;
         }
         let of_author = said.who == pull.author;
@@ -652,12 +806,19 @@ fn approved_in(
             None => drop(refusing.insert(said.who)),
         }
     }
-    held(refusing.is_empty(), || format!("{refusing:?} ask for changes"))?;
-    if let Phase::Approved { by_policy: true, .. } = &item.phase {
+    held(refusing.is_empty(), || {
+        format!("{refusing:?} ask for changes")
+    })?;
+    if let Phase::Approved {
+        by_policy: true, ..
+    } = &item.phase
+    {
         return policy_allows(w, entry, item);
     }
     let needed = config.github.approvals.max(1) as usize;
-    held(approving.len() >= needed, || format!("{approving:?} approve, {needed} are needed"))
+    held(approving.len() >= needed, || {
+        format!("{approving:?} approve, {needed} are needed")
+    })
 }
 
 /// Keeps what later steps are held against.
@@ -670,7 +831,11 @@ pub fn learn(w: &mut World, before: &Rc<Entry>, after: &Rc<Entry>) {
         if b.attempts.len() > a.attempts.len() {
             let new = &b.attempts[b.attempts.len() - 1];
             // What another task's file broke, or a machine cut off, is no failure of its own.
-            if is_agents(new.kind) && new.outcome == Outcome::Failed && new.blames.is_empty() {
+            if is_agents(new.kind)
+                && new.outcome == Outcome::Failed
+                && new.blames.is_empty()
+                && new.limited_until.is_none()
+            {
                 *tries += 1;
             } else if new.outcome == Outcome::Passed {
                 *tries = 0;
@@ -679,7 +844,12 @@ pub fn learn(w: &mut World, before: &Rc<Entry>, after: &Rc<Entry>) {
         }
         let was_stopped = matches!(
             a.phase,
-            Phase::Review | Phase::Approved { .. } | Phase::Failed { .. } | Phase::Blocked { .. } | Phase::Merged | Phase::Skipped { .. }
+            Phase::Review
+                | Phase::Approved { .. }
+                | Phase::Failed { .. }
+                | Phase::Blocked { .. }
+                | Phase::Merged
+                | Phase::Skipped { .. }
         );
         // A person said something, or it is another piece of work.
         if (was_stopped && b.phase == Phase::Pending) || b.round > a.round {
@@ -699,16 +869,21 @@ pub fn learn(w: &mut World, before: &Rc<Entry>, after: &Rc<Entry>) {
 pub fn everybody_is_answered(w: &World, state: &State) -> Held {
     let pulls = state.items.iter().flat_map(|i| &i.pull).chain(&state.pull);
     for pull in pulls {
-        let Some(there) = w.hub.pull(pull.number) else { continue };
+        let Some(there) = w.hub.pull(pull.number) else {
+            continue;
+        };
         if !matches!(there.standing, PullStanding::Open) {
             continue;
         }
         for heard in pull.heard.iter().filter(|h| !h.answered) {
             let said = there.said.iter().find(|s| s.id == heard.id);
             let marked = said.is_none_or(|s| {
-                !s.marks.is_empty() || !matches!(&s.kind, Kind::Comment { text } if is_command(text))
+                !s.marks.is_empty()
+                    || !matches!(&s.kind, Kind::Comment { text } if is_command(text))
             });
-            held(marked, || format!("{} was heard, and nobody told so", heard.id))?;
+            held(marked, || {
+                format!("{} was heard, and nobody told so", heard.id)
+            })?;
         }
     }
     Ok(())
@@ -727,9 +902,10 @@ pub fn what_is_over_is_closed(w: &World, state: &State) -> Held {
             continue;
         }
         let main = pull.branch == state.run_branch.name;
-        let item = state.items.iter().find(|i| {
-            pull.branch == format!("pertask/{}/{}", state.run, i.branch_leaf())
-        });
+        let item = state
+            .items
+            .iter()
+            .find(|i| pull.branch == format!("pertask/{}/{}", state.run, i.branch_leaf()));
         let skipped = item.is_some_and(|i| matches!(i.phase, Phase::Skipped { .. }));
         held(!aborted && !skipped || main && !aborted, || {
             format!("#{} from {} is open", pull.number, pull.branch)

@@ -118,7 +118,11 @@ impl World {
         if let Some(at) = self.actions.events.iter().position(|due| *due <= self.now) {
             self.actions.events.swap_remove(at);
             // One waits at most: a newer one takes its place, which is the same.
-            let waits = self.actions.runs.values().any(|r| r.decide == Decide::Waits);
+            let waits = self
+                .actions
+                .runs
+                .values()
+                .any(|r| r.decide == Decide::Waits);
             if !waits {
                 let run = self.new_id();
                 self.note(|| format!("actions: run {run} is to decide"));
@@ -132,8 +136,16 @@ impl World {
             }
             return None;
         }
-        let busy = self.actions.runs.values().any(|r| matches!(r.decide, Decide::Runs(_)));
-        let waiting = self.actions.runs.iter().find(|(_, r)| r.decide == Decide::Waits);
+        let busy = self
+            .actions
+            .runs
+            .values()
+            .any(|r| matches!(r.decide, Decide::Runs(_)));
+        let waiting = self
+            .actions
+            .runs
+            .iter()
+            .find(|(_, r)| r.decide == Decide::Waits);
         if let Some((run, _)) = waiting.filter(|_| !busy) {
             return Some(Start::Decide(*run));
         }
@@ -159,7 +171,9 @@ impl World {
         if run.decide == Decide::Waits {
             return None;
         }
-        let open: Vec<usize> = (0..run.jobs.len()).filter(|n| run.jobs[*n].2 != Job::Done).collect();
+        let open: Vec<usize> = (0..run.jobs.len())
+            .filter(|n| run.jobs[*n].2 != Job::Done)
+            .collect();
         let Some(n) = self.random.pick(&open).copied() else {
             if self.fault(Fault::Again) {
                 self.note(|| format!("actions: run {number} is run again"));
@@ -177,7 +191,10 @@ impl World {
         let next = match job {
             Job::Queued => self.begin_job(handed, claim),
             Job::Works(claim) => {
-                let at = self.workers.iter().position(|w| w.claim == *claim && w.pid.is_none());
+                let at = self
+                    .workers
+                    .iter()
+                    .position(|w| w.claim == *claim && w.pid.is_none());
                 match at {
                     Some(at) if self.fault(Fault::LostJob) => {
                         let worker = self.workers.remove(at);
@@ -209,8 +226,16 @@ impl World {
 
     /// `ci attempt`: an order that is not current any more is not begun.
     fn begin_job(&mut self, handed: &Handed, claim: &str) -> Job {
-        let current = self.state().is_some_and(|e| claimed(&e.state, handed).is_some());
-        let Some(order) = self.actions.orders.get(&handed.order).cloned().filter(|_| current) else {
+        let current = self
+            .state()
+            .is_some_and(|e| claimed(&e.state, handed).is_some());
+        let Some(order) = self
+            .actions
+            .orders
+            .get(&handed.order)
+            .cloned()
+            .filter(|_| current)
+        else {
             return Job::Packed(None);
         };
         let machine = self.job_machine("runner");
@@ -219,7 +244,8 @@ impl World {
             begun: Some((Rc::clone(&order), claim.to_owned())),
             ..Folder::default()
         };
-        self.folders.insert((machine, leaf.clone(), order.attempt), folder);
+        self.folders
+            .insert((machine, leaf.clone(), order.attempt), folder);
         let until = self.now + self.random.between(0, 600_000);
         self.workers.push(Worker {
             pid: None,
@@ -291,13 +317,15 @@ impl World {
             let holds = match self.git.get(&at).parents.as_slice() {
                 [first] if *first == earlier.commit => {
                     let (a, b) = (self.git.tree_of(first), self.git.tree_of(&at));
-                    self.git.changes(&a, &b).iter().all(|(piece, _, _)| *piece == log)
+                    self.git
+                        .changes(&a, &b)
+                        .iter()
+                        .all(|(piece, _, _)| *piece == log)
                 }
                 [first, second] if *first == earlier.commit => {
                     let origin = self.git.base_of(first, second);
                     self.git.is_in(second, &state.run_branch.head)
-                        && self.git.patch(&origin, first, &log)
-                            == self.git.patch(second, &at, &log)
+                        && self.git.patch(&origin, first, &log) == self.git.patch(second, &at, &log)
                 }
                 _ => false,
             };
@@ -428,7 +456,10 @@ async fn lost(sim: &Sim, machine: usize, handed: &Handed) -> Result<(), Fail> {
         let why = "its job ended without handing anything on";
         let said = transition::freed(&mut state, &handed.task, why)?;
         let now = sim.w().clock(machine);
-        match sim.append(machine, Some(&snapshot), state, Step::of(said), now).await {
+        match sim
+            .append(machine, Some(&snapshot), state, Step::of(said), now)
+            .await
+        {
             Err(Fail::Raced) => sim.refresh(machine).await?,
             other => return other.map(drop),
         }

@@ -10,7 +10,7 @@ use git_pertask::run::order::{
 };
 use git_pertask::run::state::{Item, Outcome, State};
 use git_pertask::run::transition::{self, Facts, Published};
-use git_pertask::run::{P0, REPAIR, is_extra};
+use git_pertask::run::{P0, REPAIR, budget, is_extra};
 
 use super::store::{Record, Snapshot, Step};
 use super::world::{Fail, Fault, Sim, World};
@@ -57,9 +57,17 @@ impl World {
         let tasks = tasks(state, plan, item);
         let (base, origin, start_tree, kind) = self.start_of(state, item);
         let asks = !matches!(kind, OrderKind::Forward | OrderKind::Person);
-        let agent = asks.then(|| OrderAgent {
-            name: config.agent.clone(),
-            config: config.agents[&config.agent].clone(),
+        let agent = asks.then(|| {
+            // `Orders::asked`: what is left to the task and the run limits the attempt, too.
+            let left = budget::left(state, item, &config.limits);
+            let mut agent = config.agents[&config.agent].clone();
+            let own = agent.timeout_s;
+            agent.timeout_s = left.time_s.map_or(own, |s| s.min(own));
+            agent.max_cost_usd = budget::least(agent.max_cost_usd, left.cost_usd);
+            OrderAgent {
+                name: config.agent.clone(),
+                config: agent,
+            }
         });
         let prompt = if asks {
             // What the tasks before it made, as `prompts::prior` has it.
@@ -195,9 +203,10 @@ impl World {
     fn left_over(&mut self, state: &State, item: &Item, base: &str) -> Option<String> {
         let last = item.attempts.last();
         let last = last.filter(|a| a.kept.is_some() && a.round == item.round)?;
-        let (tree, commit) = (last.tree.clone()?, last.commit.clone()?);
+        let commit = last.commit.clone()?;
         if self.git.get(&commit).parents.iter().any(|p| p == base) {
-            return Some(tree);
+            let tree = self.git.tree_of(&commit);
+            return Some(self.with_log_of(state, base, &tree));
         }
         let (merged, conflicts) = self.git.merge(base, &commit);
         if conflicts.iter().any(|path| *path != log_path(state)) {
@@ -244,7 +253,9 @@ impl World {
             transition::put_right(&mut merged);
             let text = report_for(&merged, plan);
             let text = self.git.text(&String::from_utf8_lossy(&text));
-            with_log = self.git.with(&with_log, &[(&report_path(sketch), Some(&text))]);
+            with_log = self
+                .git
+                .with(&with_log, &[(&report_path(sketch), Some(&text))]);
         }
         let head = item.branch.as_ref().map(|b| b.head.clone());
         if order.kind == OrderKind::Forward && passed {
@@ -311,7 +322,9 @@ impl Sim {
             (Some(agent), _) => agent.name.clone(),
             (None, OrderKind::Person) => {
                 let commit = item.pending.as_ref().and_then(|p| p.commit.clone());
-                commit.map(|c| self.w().git.get(&c).by.clone()).unwrap_or_default()
+                commit
+                    .map(|c| self.w().git.get(&c).by.clone())
+                    .unwrap_or_default()
             }
             (None, _) => String::new(),
         };
@@ -353,9 +366,7 @@ impl Sim {
     /// As `Publisher::keep`.
     pub async fn keep(&self, machine: usize, branch: &str, commit: &str) -> Result<(), Fail> {
         match self.move_branch(machine, branch, None, commit).await {
-            Err(Fail::Raced)
-                if self.w().branch(machine, branch).as_deref() == Some(commit) =>
-            {
+            Err(Fail::Raced) if self.w().branch(machine, branch).as_deref() == Some(commit) => {
                 Ok(())
             }
             other => other,
@@ -377,7 +388,8 @@ impl Sim {
                 return Ok(());
             }
             let at = w.git.get(&order.base).at;
-            w.git.commit(tree, std::slice::from_ref(&order.base), by, at)
+            w.git
+                .commit(tree, std::slice::from_ref(&order.base), by, at)
         };
         let branch = format!(
             "pertask/{}/kept/{}-{}-unfinished-{}",
@@ -391,13 +403,21 @@ impl Sim {
 }
 
 /// Commands alone, on a commit.
-pub fn outcomes(w: &mut World, commit: &str, commands: &[Vec<String>]) -> Vec<git_pertask::run::order::CheckOutcome> {
+pub fn outcomes(
+    w: &mut World,
+    commit: &str,
+    commands: &[Vec<String>],
+) -> Vec<git_pertask::run::order::CheckOutcome> {
     let tree = w.git.tree_of(commit);
     let good = super::content::broken(&w.git.tree(&tree), &w.setup.plan).is_empty();
     let mut found = Vec::new();
     for command in commands {
         let passed = good && !w.fault(Fault::Flake);
-        found.push(super::content::check(CheckKind::Build, &command.join(" "), passed));
+        found.push(super::content::check(
+            CheckKind::Build,
+            &command.join(" "),
+            passed,
+        ));
         if !passed {
             break;
         }

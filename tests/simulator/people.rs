@@ -53,7 +53,14 @@ impl World {
     }
 
     pub fn comment(&mut self, number: u64, who: usize, text: &str) {
-        self.say(number, who, Kind::Comment { text: text.to_owned() }, "");
+        self.say(
+            number,
+            who,
+            Kind::Comment {
+                text: text.to_owned(),
+            },
+            "",
+        );
     }
 
     /// What somebody has on their screen: the head of a pull request now, or a while ago.
@@ -67,14 +74,19 @@ impl World {
     }
 
     fn open_pulls(&self) -> Vec<u64> {
-        let open = self.hub.pulls.iter().filter(|p| p.standing == PullStanding::Open);
+        let open = self
+            .hub
+            .pulls
+            .iter()
+            .filter(|p| p.standing == PullStanding::Open);
         open.map(|p| p.number).collect()
     }
 
     fn anybody(&mut self) -> usize {
         let all: Vec<usize> = (ADA..self.hub.members.len()).collect();
         // Those who may write are around more often.
-        self.random.weighed(&[(3, ADA), (8, 3), (6, 4), (4, 5), (2, 6), (1, 7)])
+        self.random
+            .weighed(&[(3, ADA), (8, 3), (6, 4), (4, 5), (2, 6), (1, 7)])
             .unwrap_or(all[0])
     }
 
@@ -113,7 +125,14 @@ impl World {
                 let eyes = self.on_screen(number)?;
                 let author = self.hub.pull(number)?.author;
                 if self.random.chance(500) && who != author {
-                    self.say(number, who, Kind::Changes { commit: eyes.clone() }, &eyes);
+                    self.say(
+                        number,
+                        who,
+                        Kind::Changes {
+                            commit: eyes.clone(),
+                        },
+                        &eyes,
+                    );
                 } else {
                     self.comment(number, who, "/pertask revise make it better");
                 }
@@ -167,7 +186,10 @@ impl World {
                 let pull = self.hub.pull_mut(number)?;
                 let reviews: Vec<usize> = (0..pull.said.len())
                     .filter(|n| {
-                        matches!(pull.said[*n].kind, Kind::Approval { .. } | Kind::Changes { .. })
+                        matches!(
+                            pull.said[*n].kind,
+                            Kind::Approval { .. } | Kind::Changes { .. }
+                        )
                     })
                     .collect();
                 let n = *self.random.pick(&reviews)?;
@@ -222,6 +244,7 @@ impl World {
             Deed::Close => {
                 let number = *self.random.pick(&open)?;
                 self.hub.pull_mut(number)?.standing = PullStanding::Closed;
+                self.audit.touched.insert(number, self.now);
                 self.note(|| format!("#{number} is closed by somebody"));
                 self.remember();
                 self.event();
@@ -238,6 +261,7 @@ impl World {
                     run_branch
                 };
                 let base = pull.base.clone();
+                self.audit.touched.insert(number, self.now);
                 self.note(|| format!("#{number} goes to {base} now"));
                 self.remember();
             }
@@ -286,7 +310,14 @@ impl World {
         };
         let author = self.hub.pull(number).map(|p| p.author);
         if self.random.chance(700) && Some(who) != author {
-            self.say(number, who, Kind::Approval { commit: eyes.clone() }, &eyes);
+            self.say(
+                number,
+                who,
+                Kind::Approval {
+                    commit: eyes.clone(),
+                },
+                &eyes,
+            );
         } else {
             let text = format!("/pertask approve {eyes}");
             self.say(number, who, Kind::Comment { text }, &eyes);
@@ -357,7 +388,13 @@ impl World {
             Some(key) if self.random.chance(600) => super::content::file_of(key),
             _ if self.random.chance(400) => format!("shared.x#{}", self.random.below(3)),
             _ => {
-                let files: Vec<String> = self.setup.plan.tasks.iter().map(|t| t.file.clone()).collect();
+                let files: Vec<String> = self
+                    .setup
+                    .plan
+                    .tasks
+                    .iter()
+                    .map(|t| t.file.clone())
+                    .collect();
                 let file = self.random.pick(&files).cloned();
                 file.filter(|_| key.is_none() && branch != BASE_BRANCH)
                     .filter(|f| self.git.tree(&self.git.tree_of(&head)).contains_key(f))
@@ -369,13 +406,19 @@ impl World {
         let tree = self.git.with(&tree, &[(&piece, Some(&word))]);
         let now = World::time(self.now);
         let commit = self.git.commit(&tree, &[head], "olive", now);
-        self.note(|| format!("olive commits {piece} = {word} on {branch}: {}", &commit[..6]));
+        self.note(|| {
+            format!(
+                "olive commits {piece} = {word} on {branch}: {}",
+                &commit[..6]
+            )
+        });
         self.set_by_person(branch, Some(&commit));
     }
 
     /// Somebody merges one branch into another with git.
     pub fn join(&mut self, into: &str, from: &str) {
-        let (Some(a), Some(b)) = (self.refs.get(into).cloned(), self.refs.get(from).cloned()) else {
+        let (Some(a), Some(b)) = (self.refs.get(into).cloned(), self.refs.get(from).cloned())
+        else {
             return;
         };
         if self.git.is_in(&b, &a) {
@@ -448,12 +491,23 @@ impl World {
         let author = self.hub.pull(number).map(|p| p.author);
         match self.random.below(6) {
             0 if Some(who) != author => {
-                self.say(number, who, Kind::Changes { commit: eyes.clone() }, &eyes);
+                self.say(
+                    number,
+                    who,
+                    Kind::Changes {
+                        commit: eyes.clone(),
+                    },
+                    &eyes,
+                );
             }
             1 => self.comment(number, who, "/pertask revise all of it"),
             2 => self.comment(number, who, "/pertask approve it"),
             3 if self.hub.members[who].may_write => {
-                let head = self.hub.pull(number).map(|p| p.head.clone()).unwrap_or_default();
+                let head = self
+                    .hub
+                    .pull(number)
+                    .map(|p| p.head.clone())
+                    .unwrap_or_default();
                 self.merge_pull(number, &head, MergeMethod::Merge, who);
                 self.event();
             }
@@ -492,7 +546,9 @@ impl World {
         }
         let tree = self.git.tree_of(&head);
         let word = format!("plan.{n}");
-        let tree = self.git.with(&tree, &[(".pertask/wiz/plan.toml", Some(&word))]);
+        let tree = self
+            .git
+            .with(&tree, &[(".pertask/wiz/plan.toml", Some(&word))]);
         let now = World::time(self.now);
         let commit = self.git.commit(&tree, &[head], "olive", now);
         let pinned = (Rc::new(plan), Rc::new(config));
@@ -600,16 +656,23 @@ async fn type_it(sim: &Sim, pid: Pid, machine: usize, typed: &Typed) -> Result<(
                 w.audit.approved_here(key, &branch.head);
             }
             let review = review(Decision::Approve, &branch.head, "", now);
-            sim.change(machine, |s| Ok(transition::reviewed(s, key, review.clone())?)).await?;
+            sim.change(machine, |s| {
+                Ok(transition::reviewed(s, key, review.clone())?)
+            })
+            .await?;
         }
         Typed::Revise(key) => {
             let item = snapshot.state().item(key);
             let head = item.and_then(|i| i.branch.as_ref()).map(|b| b.head.clone());
             let review = review(Decision::Revise, &head.unwrap_or_default(), "better", now);
-            sim.change(machine, |s| Ok(transition::reviewed(s, key, review.clone())?)).await?;
+            sim.change(machine, |s| {
+                Ok(transition::reviewed(s, key, review.clone())?)
+            })
+            .await?;
         }
         Typed::Retry(key, fresh) => {
-            sim.change(machine, |s| Ok(transition::retried(s, key, *fresh, &ada)?)).await?;
+            sim.change(machine, |s| Ok(transition::retried(s, key, *fresh, &ada)?))
+                .await?;
         }
         Typed::Skip(key) => {
             sim.w().audit.skip_asked(key);
@@ -628,12 +691,15 @@ async fn type_it(sim: &Sim, pid: Pid, machine: usize, typed: &Typed) -> Result<(
             }
             sim.w().machines[machine].lock = Some(pid);
             sim.w().audit.abort_asked = true;
-            sim.change(machine, |s| Ok(transition::aborted(s, &ada, now)?)).await?;
+            sim.change(machine, |s| Ok(transition::aborted(s, &ada, now)?))
+                .await?;
         }
         Typed::Note(key) => {
             let text = format!("note {pid}");
-            sim.change(machine, |s| Ok(transition::noted(s, key.as_deref(), &text, &ada, now)?))
-                .await?;
+            sim.change(machine, |s| {
+                Ok(transition::noted(s, key.as_deref(), &text, &ada, now)?)
+            })
+            .await?;
         }
         Typed::Amend => amend_it(sim, pid, machine).await?,
     }
@@ -693,12 +759,16 @@ async fn amend_it(sim: &Sim, pid: Pid, machine: usize) -> Result<(), Fail> {
         records: Vec::new(),
         pinned: Some((Rc::new(amendment.plan), Rc::new(amendment.config))),
     };
-    sim.append(machine, Some(&snapshot), state, step, now).await?;
+    sim.append(machine, Some(&snapshot), state, step, now)
+        .await?;
     Ok(())
 }
 
 /// The key of the item whose pull request this is.
 pub fn item_of(state: &State, number: u64) -> String {
-    let item = state.items.iter().find(|i| i.pull.as_ref().is_some_and(|p| p.number == number));
+    let item = state
+        .items
+        .iter()
+        .find(|i| i.pull.as_ref().is_some_and(|p| p.number == number));
     item.map_or_else(|| LAST.to_owned(), |i| i.key.clone())
 }

@@ -264,9 +264,9 @@ impl Schedule {
     fn kill_on(&mut self, machine: usize) {
         while let Some(n) = {
             let w = self.sim.w();
-            self.tasks.iter().position(|(pid, _)| {
-                w.processes.get(pid).is_some_and(|p| p.machine == machine)
-            })
+            self.tasks
+                .iter()
+                .position(|(pid, _)| w.processes.get(pid).is_some_and(|p| p.machine == machine))
         } {
             self.kill(n);
         }
@@ -310,10 +310,14 @@ impl Schedule {
         let mut w = self.sim.w();
         let phases = w.state().map(|e| {
             let items = e.state.items.iter();
-            items.map(|i| format!("{} {:?}", i.key, i.phase)).collect::<Vec<_>>()
+            items
+                .map(|i| format!("{} {:?}", i.key, i.phase))
+                .collect::<Vec<_>>()
         });
         let waits = w.audit.rest.clone();
-        w.breaks(format!("no wait is forgotten: it comes to no end; {phases:?}, waiting for {waits:?}"));
+        w.breaks(format!(
+            "no wait is forgotten: it comes to no end; {phases:?}, waiting for {waits:?}"
+        ));
     }
 
     fn is_idle(&self) -> bool {
@@ -472,7 +476,11 @@ impl World {
             format!(
                 "a run of {} ({}), {:?}, {:?}, {:?}, {:?}, own {}, jobs {}, faults {:?}",
                 tasks.join(" "),
-                if setup.mode == Mode::Batch { "batch" } else { "per task" },
+                if setup.mode == Mode::Batch {
+                    "batch"
+                } else {
+                    "per task"
+                },
                 config.forge,
                 config.checkpoint,
                 config.merge,
@@ -500,7 +508,8 @@ impl World {
     /// Attempts whose stage is over.
     fn due_workers(&self) -> Vec<usize> {
         let cancelled = |pid: Option<Pid>| {
-            pid.and_then(|p| self.processes.get(&p)).is_some_and(|p| p.cancelled)
+            pid.and_then(|p| self.processes.get(&p))
+                .is_some_and(|p| p.cancelled)
         };
         (0..self.workers.len())
             .filter(|n| {
@@ -516,7 +525,9 @@ impl World {
             return;
         };
         let pid = self.workers[n].pid;
-        let cancelled = pid.and_then(|p| self.processes.get(&p)).is_some_and(|p| p.cancelled);
+        let cancelled = pid
+            .and_then(|p| self.processes.get(&p))
+            .is_some_and(|p| p.cancelled);
         self.work(n, cancelled);
         // A thread that is done is no more; a job's is packed first.
         if self.workers[n].stage == Stage::Done && pid.is_some() {
@@ -530,7 +541,11 @@ impl World {
         if !waits || !self.due_workers().is_empty() {
             return;
         }
-        let stages = self.workers.iter().filter(|k| k.stage != Stage::Done).map(|k| k.until);
+        let stages = self
+            .workers
+            .iter()
+            .filter(|k| k.stage != Stage::Done)
+            .map(|k| k.until);
         let next = stages.chain(self.actions.events.iter().copied()).min();
         if let Some(next) = next.filter(|n| *n > self.now) {
             self.now = next;

@@ -25,6 +25,8 @@ pub enum Mood {
     Rude,
     Blocked,
     Asks,
+    /// At its usage limit, for a while.
+    Spent,
     /// Its program fails for good.
     Dead,
 }
@@ -124,6 +126,9 @@ impl Setup {
             .expect("weights");
         config.limits.attempts = u32::try_from(random.between(1, 3)).expect("small");
         config.limits.run_cost_usd = random.chance(200).then(|| 3.0 + random.below(10) as f64);
+        config.limits.run_time_s = random.chance(80).then(|| 1_000 + random.next() % 5_000);
+        config.limits.task_cost_usd = random.chance(80).then(|| 2.0 + random.below(4) as f64);
+        config.limits.task_time_s = random.chance(80).then(|| 500 + random.next() % 3_000);
         config.github.approvals = if random.chance(250) { 2 } else { 1 };
         config.github.author_may_approve = random.chance(300);
         let mode = if count > 1 && random.chance(120) {
@@ -189,9 +194,9 @@ fn faults(random: &mut Random) -> BTreeMap<Fault, u32> {
 }
 
 fn moods(random: &mut Random) -> Vec<(u32, Mood)> {
-    use Mood::{Asks, Blocked, Breaks, Dead, Good, Lazy, Rude, Trap, Unsure};
+    use Mood::{Asks, Blocked, Breaks, Dead, Good, Lazy, Rude, Spent, Trap, Unsure};
     let mut found = vec![(20, Good)];
-    for mood in [Unsure, Breaks, Trap, Lazy, Rude, Blocked, Asks, Dead] {
+    for mood in [Unsure, Breaks, Trap, Lazy, Rude, Blocked, Asks, Spent, Dead] {
         if random.chance(350) {
             found.push((1 + u32::try_from(random.below(12)).expect("small"), mood));
         }
@@ -205,7 +210,13 @@ fn deeds(random: &mut Random) -> Vec<(u32, Deed)> {
         Draft, Last, MergeByHand, Note, Permission, PushMerge, Reopen, Retarget, Retry, Revise,
         Rewrite, Skip, Update,
     };
-    let mut found = vec![(40, Approve), (8, Revise), (10, Retry), (10, Last), (6, Reopen)];
+    let mut found = vec![
+        (40, Approve),
+        (8, Revise),
+        (10, Retry),
+        (10, Last),
+        (6, Reopen),
+    ];
     for (deed, most) in [
         (Skip, 6),
         (Abort, 1),

@@ -166,7 +166,13 @@ impl World {
 
     /// Writes the commit; no ref names it yet. What is written is read again, as the next process
     /// will.
-    fn write(&mut self, from: Option<&Snapshot>, state: &State, step: &Step, at: Timestamp) -> String {
+    fn write(
+        &mut self,
+        from: Option<&Snapshot>,
+        state: &State,
+        step: &Step,
+        at: Timestamp,
+    ) -> String {
         let mut state = state.clone();
         let json = state_json(&mut state);
         match serde_json::from_slice::<State>(&json) {
@@ -258,7 +264,10 @@ impl Sim {
                 from: parent,
                 to: commit.clone(),
             }];
-            moves.extend(self.w().branch_moves(machine, from.map(Snapshot::state), &state));
+            moves.extend(
+                self.w()
+                    .branch_moves(machine, from.map(Snapshot::state), &state),
+            );
             match self.push(machine, &moves) {
                 // The line may have gone dead after the remote took it: look, once.
                 Err(Fail::Passing(why)) => {
@@ -302,7 +311,9 @@ impl Sim {
             return Err(Fail::Passing("pushing: the answer is lost".to_owned()));
         }
         for m in moves {
-            w.machines[machine].mirror.insert(m.name.clone(), m.to.clone());
+            w.machines[machine]
+                .mirror
+                .insert(m.name.clone(), m.to.clone());
         }
         Ok(())
     }
@@ -348,7 +359,10 @@ impl Sim {
             let mut state = snapshot.state().clone();
             let said = transition(&mut state)?;
             let at = self.w().clock(machine);
-            match self.append(machine, Some(&snapshot), state, Step::of(&said), at).await {
+            match self
+                .append(machine, Some(&snapshot), state, Step::of(&said), at)
+                .await
+            {
                 Err(Fail::Raced) => {}
                 Err(e) => return Err(e),
                 Ok(_) => return Ok(said),

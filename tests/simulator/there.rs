@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use git_pertask::driver::pulls::hear::{Said, follow};
-use git_pertask::driver::pulls::taken::{approval, merged_because};
+use git_pertask::driver::pulls::taken::{approval, farewell, merged_because};
 use git_pertask::driver::pulls::{noted, targets};
 use git_pertask::forge::{Asked, Merging, Page};
 use git_pertask::plan::MergeMethod;
@@ -134,7 +134,10 @@ impl Driver {
         let state = snapshot.state();
         for (key, (head, why)) in &self.there.held {
             let item = state.item(key);
-            if item.and_then(|i| i.branch.as_ref()).is_some_and(|b| b.head == *head) {
+            if item
+                .and_then(|i| i.branch.as_ref())
+                .is_some_and(|b| b.head == *head)
+            {
                 facts.held.insert(key.clone(), why.clone());
             }
         }
@@ -206,13 +209,23 @@ impl Driver {
         let Some((seen, at)) = self.there.seen.clone() else {
             return Ok(true);
         };
-        let numbers: Vec<u64> = seen.pulls.values().chain(&seen.last).map(|p| p.number).collect();
+        let numbers: Vec<u64> = seen
+            .pulls
+            .values()
+            .chain(&seen.last)
+            .map(|p| p.number)
+            .collect();
         let changed = self
             .sim
-            .call("asking for news", self.machine, |w, _| Ok(w.changed_since(&numbers, at)))
+            .call("asking for news", self.machine, |w, _| {
+                Ok(w.changed_since(&numbers, at))
+            })
             .await?;
         let now = self.sim.w().now;
-        let again = self.there.held_since.is_some_and(|since| now - since >= NEWS * HELD);
+        let again = self
+            .there
+            .held_since
+            .is_some_and(|since| now - since >= NEWS * HELD);
         if changed || again {
             self.there.held.clear();
             self.there.held_since = None;
@@ -240,8 +253,13 @@ impl Driver {
                 return Ok(None);
             }
         };
-        let pull = pull.ok_or_else(|| Fail::Error("an item to merge has no pull request".to_owned()))?;
-        let head = item.branch.as_ref().map(|b| b.head.clone()).unwrap_or_default();
+        let pull =
+            pull.ok_or_else(|| Fail::Error("an item to merge has no pull request".to_owned()))?;
+        let head = item
+            .branch
+            .as_ref()
+            .map(|b| b.head.clone())
+            .unwrap_or_default();
         let linear = {
             let w = self.sim.w();
             let own = w.git.first_parents(&state.run_branch.head, &head);
@@ -252,10 +270,18 @@ impl Driver {
         } else {
             state.merge
         };
-        let merging = self.sim.merge_at(self.machine, (pull.number, looked), &head, method).await?;
+        let merging = self
+            .sim
+            .merge_at(self.machine, (pull.number, looked), &head, method)
+            .await?;
         match merging {
             Merging::Done(commit) => {
                 self.sim.refresh(self.machine).await?;
+                let there = self.sim.w().git.is_in(&state.run_branch.head, &commit);
+                if !there {
+                    self.look_anew();
+                    return Ok(None);
+                }
                 if let Some((seen, _)) = &mut self.there.seen {
                     seen.pulls.remove(&item.key);
                 }
@@ -287,11 +313,16 @@ impl Driver {
     fn merge_here(&self, state: &State, item: &Item) -> String {
         let now = self.now();
         let mut w = self.sim.w();
-        let head = item.branch.as_ref().map(|b| b.head.clone()).unwrap_or_default();
+        let head = item
+            .branch
+            .as_ref()
+            .map(|b| b.head.clone())
+            .unwrap_or_default();
         let onto = state.run_branch.head.clone();
         let tree = w.git.tree_of(&head);
         let squash = |w: &mut super::world::World| {
-            w.git.commit(&tree, std::slice::from_ref(&onto), &self.by, now)
+            w.git
+                .commit(&tree, std::slice::from_ref(&onto), &self.by, now)
         };
         match state.merge {
             MergeMethod::Squash => squash(&mut w),
@@ -315,7 +346,11 @@ impl Driver {
                     }
                     at = w.git.commit(&known.tree, &[at], &known.by, known.at);
                 }
-                if w.git.tree_of(&at) == tree { at } else { squash(&mut w) }
+                if w.git.tree_of(&at) == tree {
+                    at
+                } else {
+                    squash(&mut w)
+                }
             }
         }
     }
@@ -343,7 +378,8 @@ impl Driver {
             // `Driver::take_approval`
             Action::Approve { item, by } => {
                 let pull = self.pull(item).cloned();
-                let pull = pull.ok_or_else(|| Fail::Error("its pull request is gone".to_owned()))?;
+                let pull =
+                    pull.ok_or_else(|| Fail::Error("its pull request is gone".to_owned()))?;
                 let whole = state.item(item).cloned();
                 let whole = whole.ok_or_else(|| Fail::Error("it is gone".to_owned()))?;
                 let review = approval(&whole, &pull, by, &person(&self.by), self.now());
@@ -374,6 +410,10 @@ impl Driver {
             let said = transition::laid_out(&mut state, key, branch)?;
             return self.record(snapshot, state, Step::of(said)).await;
         }
+        if key == LAST && state.end.is_none() && self.is_all_in_base(&state) {
+            let said = transition::completed_empty(&mut state, self.now())?;
+            return self.record(snapshot, state, Step::of(said)).await;
+        }
         let seen = self.there.seen.as_ref().map(|(s, _)| s.clone());
         let seen = seen.ok_or_else(|| Fail::Error("nothing was seen of the forge".to_owned()))?;
         let page = pages(&state, &seen).into_iter().find(|(k, _)| k == key);
@@ -383,7 +423,11 @@ impl Driver {
         let before = self.pull(key).cloned();
         let pull = self.show_page(&page, before.as_ref()).await?;
         self.there.troubles = 0;
-        let at = self.there.seen.as_ref().map_or_else(|| self.now(), |(s, _)| s.at);
+        let at = self
+            .there
+            .seen
+            .as_ref()
+            .map_or_else(|| self.now(), |(s, _)| s.at);
         let ours = if key == LAST {
             state.pull.as_ref()
         } else {
@@ -420,6 +464,14 @@ impl Driver {
         }
         let said = transition::shown(&mut state, key, record)?;
         self.record(snapshot, state, Step::of(said)).await
+    }
+
+    /// `Driver::is_all_in_base`
+    fn is_all_in_base(&self, state: &State) -> bool {
+        let w = self.sim.w();
+        let base = base_at(&w, self.machine);
+        self.pull(LAST).is_none()
+            && base.is_some_and(|base| w.git.is_in(&state.run_branch.head, &base))
     }
 
     /// `Driver::lay_out`
@@ -466,13 +518,17 @@ impl Driver {
                 }
                 Do::Body => {
                     let body = page.body.clone();
-                    let edit = self.sim.edit("the body", machine, now.number, |p, _| p.body = body);
+                    let edit = self
+                        .sim
+                        .edit("the body", machine, now.number, |p, _| p.body = body);
                     edit.await?;
                     now.body.clone_from(&page.body);
                 }
                 Do::Draft => {
                     let draft = page.draft;
-                    let edit = self.sim.edit("draft or not", machine, now.number, |p, _| p.draft = draft);
+                    let edit = self
+                        .sim
+                        .edit("draft or not", machine, now.number, |p, _| p.draft = draft);
                     edit.await?;
                     now.draft = draft;
                 }
@@ -500,7 +556,9 @@ impl Driver {
                 Do::Rewrite(number, marker, text) => {
                     let body = text.clone();
                     let edit = self.sim.edit("our comment", machine, now.number, |p, _| {
-                        if let Some((_, _, own)) = p.ours.iter_mut().find(|(_, _, o)| o.number == number) {
+                        if let Some((_, _, own)) =
+                            p.ours.iter_mut().find(|(_, _, o)| o.number == number)
+                        {
                             own.body = body;
                         }
                     });
@@ -531,10 +589,15 @@ impl Driver {
         };
         if matches!(voice.kind, VoiceKind::ChangesRequested { .. }) {
             // The threads are read.
-            self.sim.call("the threads", self.machine, |_, _| Ok(())).await?;
+            self.sim
+                .call("the threads", self.machine, |_, _| Ok(()))
+                .await?;
         }
         let mut read = |requests: &[Voice]| {
-            let text: Vec<String> = requests.iter().map(|v| format!("{}: {}", v.by.login, v.text)).collect();
+            let text: Vec<String> = requests
+                .iter()
+                .map(|v| format!("{}: {}", v.by.login, v.text))
+                .collect();
             Ok(Asked {
                 text: text.join("\n"),
                 threads: Vec::new(),
@@ -571,7 +634,9 @@ impl Driver {
         } else {
             state.item(key).and_then(|i| i.pull.as_ref())
         };
-        let heard = ours.and_then(|p| p.heard.iter().find(|h| h.id == voice)).cloned();
+        let heard = ours
+            .and_then(|p| p.heard.iter().find(|h| h.id == voice))
+            .cloned();
         let said = pull.voices.iter().find(|v| v.id == voice).cloned();
         if let (Some(heard), Some(said)) = (heard, said) {
             if let Some(reply) = &heard.reply {
@@ -579,9 +644,11 @@ impl Driver {
                 if !pull.ours.contains_key(&marker) {
                     let number = self.sim.w().new_id();
                     let body = reply.clone();
-                    let answered = self.sim.edit("an answer", self.machine, pull.number, |p, us| {
-                        p.ours.push((us, marker, OwnComment { number, body }));
-                    });
+                    let answered =
+                        self.sim
+                            .edit("an answer", self.machine, pull.number, |p, us| {
+                                p.ours.push((us, marker, OwnComment { number, body }));
+                            });
                     answered.await?;
                 }
             }
@@ -653,7 +720,12 @@ impl Driver {
     }
 
     /// `Driver::close`
-    async fn close(&mut self, snapshot: &Snapshot, mut state: State, key: &str) -> Result<(), Fail> {
+    async fn close(
+        &mut self,
+        snapshot: &Snapshot,
+        mut state: State,
+        key: &str,
+    ) -> Result<(), Fail> {
         let pull = self.pull(key).cloned();
         let pull = pull.ok_or_else(|| Fail::Error("its pull request is gone".to_owned()))?;
         let edit = self.sim.edit("closing", self.machine, pull.number, |p, _| {
@@ -668,8 +740,14 @@ impl Driver {
                 seen.last = None;
             }
         }
-        let said = transition::closed(&mut state, key, true)?;
+        let at = self.seen_at();
+        let said = farewell(&mut state, key, &pull, at)?;
         self.record(snapshot, state, Step::of(said)).await
+    }
+
+    fn seen_at(&self) -> jiff::Timestamp {
+        let seen = self.there.seen.as_ref();
+        seen.map_or_else(|| self.now(), |(s, _)| s.at)
     }
 
     /// `Driver::merge_base`
@@ -736,7 +814,10 @@ fn steps(page: &Page, pull: Option<&SeenPull>) -> Vec<Do> {
         found.push(Do::Draft);
     }
     for (context, state, said) in &page.statuses {
-        let there = pull.statuses.get(context).filter(|_| pull.head == page.head);
+        let there = pull
+            .statuses
+            .get(context)
+            .filter(|_| pull.head == page.head);
         if there.is_none_or(|(s, d)| s != state || d != said) {
             found.push(Do::Status(context.clone(), state.clone(), said.clone()));
         }
@@ -797,7 +878,11 @@ fn page(state: &State, item: &Item, there: Option<&SeenPull>) -> Page {
     };
     let page = Page {
         branch: format!("pertask/{}/{leaf}", state.run),
-        head: item.branch.as_ref().map(|b| b.head.clone()).unwrap_or_default(),
+        head: item
+            .branch
+            .as_ref()
+            .map(|b| b.head.clone())
+            .unwrap_or_default(),
         base: state.run_branch.name.clone(),
         progress: Some((format!("<!-- pertask:progress {leaf} -->"), phase)),
         ..Page::default()
@@ -816,7 +901,13 @@ fn page(state: &State, item: &Item, there: Option<&SeenPull>) -> Page {
         draft: is_draft(item),
         statuses: status(state, item)
             .into_iter()
-            .map(|s| (s.context.to_owned(), s.state.word().to_owned(), s.description))
+            .map(|s| {
+                (
+                    s.context.to_owned(),
+                    s.state.word().to_owned(),
+                    s.description,
+                )
+            })
             .collect(),
         ..page
     }

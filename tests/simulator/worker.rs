@@ -2,6 +2,7 @@
 //! `src/attempt/mod.rs`: what is known after each stage lies in the attempt's folder.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use git_pertask::run::order::{
     AgentExit, AgentReport, AttemptResult, Change, CheckKind, Fault as Place, FileFact, Order,
@@ -108,6 +109,7 @@ impl World {
                     self.made(&worker.order, mood)
                 };
                 let session = self.new_id().to_string();
+                let left = self.random.next() % 20_000;
                 let cents = self.random.between(0, 300);
                 folder.written = Some(tree.clone());
                 folder.answered = Some(Answered {
@@ -116,6 +118,9 @@ impl World {
                         exit,
                         session: Some(session),
                         cost_usd: Some(cents as f64 / 100.0),
+                        limited: mood == Mood::Spent,
+                        limited_until: (mood == Mood::Spent)
+                            .then(|| now + Duration::from_secs(left)),
                         ..AgentReport::default()
                     }),
                     tree,
@@ -159,8 +164,10 @@ impl World {
 
     /// The tree that an agent in this mood leaves.
     fn made(&mut self, order: &Order, mood: Mood) -> String {
-        if matches!(mood, Mood::Lazy | Mood::Blocked | Mood::Asks | Mood::Dead)
-            && !self.random.chance(200)
+        if matches!(
+            mood,
+            Mood::Lazy | Mood::Blocked | Mood::Asks | Mood::Spent | Mood::Dead
+        ) && !self.random.chance(200)
         {
             return order.start_tree.clone();
         }
@@ -220,7 +227,11 @@ impl World {
                 lines: 1,
             });
         }
-        let there = order.scope.files.iter().all(|f| pieces.contains_key(&f.path));
+        let there = order
+            .scope
+            .files
+            .iter()
+            .all(|f| pieces.contains_key(&f.path));
         let mut checks = vec![check(CheckKind::Files, "files", there)];
         let mut faults = Vec::new();
         if there {
@@ -272,6 +283,10 @@ impl World {
                 reason: "it is not there".to_owned(),
                 attempted: Vec::new(),
             },
+            (Mood::Spent, _) => Verdict::Failed {
+                reasons: vec!["the agent claude: it is at its usage limit".to_owned()],
+                retryable: false,
+            },
             (Mood::Dead, _) => Verdict::Failed {
                 reasons: vec!["the agent claude: it took too long".to_owned()],
                 retryable: false,
@@ -310,7 +325,11 @@ impl World {
         let order = &worker.order;
         let now = self.clock(worker.machine);
         let (started, report, tree) = match &folder.answered {
-            Some(answered) => (answered.started, answered.report.clone(), answered.tree.clone()),
+            Some(answered) => (
+                answered.started,
+                answered.report.clone(),
+                answered.tree.clone(),
+            ),
             None if folder.asked => (now, None, order.start_tree.clone()),
             None => return None,
         };

@@ -318,7 +318,10 @@ impl World {
     /// Branches of the run at the remote, or in the repository.
     pub fn branches(&self) -> BTreeSet<String> {
         let names = self.refs.keys();
-        names.filter(|n| n.starts_with("pertask/")).cloned().collect()
+        names
+            .filter(|n| n.starts_with("pertask/"))
+            .cloned()
+            .collect()
     }
 }
 
