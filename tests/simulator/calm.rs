@@ -190,16 +190,17 @@ impl World {
         let all: Vec<usize> = all.filter(|n| *n != pull.author).collect();
         // So that it is not the same second as something that came before.
         self.now += 1_500;
+        let head = pull.head;
         for who in all {
-            let head = pull.head.clone();
-            self.say(
-                number,
-                who,
-                Kind::Approval {
-                    commit: head.clone(),
-                },
-                &head,
-            );
+            let kind = Kind::Approval {
+                commit: head.clone(),
+            };
+            self.say(number, who, kind, &head);
+        }
+        // Who opened it may have asked for changes by a command, and takes that back by another.
+        if self.setup.config.github.author_may_approve && pull.author >= ADA {
+            let text = format!("/pertask approve {head}");
+            self.say(number, pull.author, Kind::Comment { text }, &head);
         }
     }
 
