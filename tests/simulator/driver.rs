@@ -10,7 +10,7 @@ use git_pertask::driver::Handed;
 use git_pertask::driver::orders::plain;
 use git_pertask::plan::{Config, Plan};
 use git_pertask::publish::{judged_files, log_for, log_path, report_for, report_path};
-use git_pertask::run::decide::{Action, Facts, Standing, Wait, decide};
+use git_pertask::run::decide::{Action, Facts, Wait, decide};
 use git_pertask::run::order::{AttemptResult, CheckKind, CheckOutcome, Order, OrderKind};
 use git_pertask::run::state::{Claim, Item, Phase, State, Workflow};
 use git_pertask::run::transition;
@@ -24,7 +24,7 @@ use super::random::id_of;
 use super::store::{Record, Snapshot, Step};
 use super::there::There;
 use super::worker::{Folder, Stage, Worker};
-use super::world::{Fail, Fault, Pid, Sim, person};
+use super::world::{Fail, Pid, Sim, pause, person};
 
 /// As `driver::Hands`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -160,7 +160,7 @@ impl Driver {
             if let Some(action) = action {
                 let pid = self.pid;
                 self.sim.w().note(|| format!("process {pid}: {action:?}"));
-                self.sim.pause().await;
+                pause().await;
                 match self.act(&action, &snapshot, &facts).await {
                     Ok(()) => {
                         lost = Lost::default();
@@ -232,7 +232,7 @@ impl Driver {
         let before = self.mine().len();
         while self.mine().len() == before && before > 0 {
             self.sim.w().listens(self.pid, true);
-            self.sim.pause().await;
+            pause().await;
         }
         self.sim.w().listens(self.pid, false);
     }
@@ -242,7 +242,7 @@ impl Driver {
         let before = self.mine().len();
         loop {
             self.sim.w().listens(self.pid, true);
-            self.sim.pause().await;
+            pause().await;
             self.sim.w().listens(self.pid, false);
             let tip = self.sim.w().branch(self.machine, super::world::LEDGER);
             if self.mine().len() != before
@@ -550,7 +550,7 @@ impl Driver {
             .w()
             .folders
             .remove(&(self.machine, leaf, claim.attempt));
-        self.sim.pause().await;
+        pause().await;
         Ok(())
     }
 
@@ -868,21 +868,6 @@ impl Driver {
         let place = (self.machine, key, result.attempt);
         self.sim.w().folders.remove(&place);
         Ok(())
-    }
-
-    /// What a fault of the process's own makes of it.
-    pub fn interrupts(&self) {
-        let mut w = self.sim.w();
-        if w.fault(Fault::Interrupt)
-            && let Some(process) = w.processes.get_mut(&self.pid)
-        {
-            process.cancelled = true;
-        }
-    }
-
-    /// Where a branch of the run stands, as this process knows.
-    pub fn standing(&self, name: &str, ours: &str) -> Standing {
-        self.sim.w().standing(self.machine, name, ours)
     }
 }
 

@@ -76,7 +76,7 @@ impl Git {
         Some(
             self.texts
                 .get(word)
-                .map_or_else(|| word.clone(), |t| t.to_string()),
+                .map_or_else(|| word.clone(), ToString::to_string),
         )
     }
 

@@ -15,7 +15,7 @@ use git_pertask::run::state::Workflow;
 use jiff::Timestamp;
 
 use super::setup::Setup;
-use super::world::{Fail, Fault, LEDGER, Machine, Sim, World};
+use super::world::{Fail, Fault, LEDGER, Machine, Sim, World, pause};
 
 /// How old what is read may be, in milliseconds.
 pub const LAG: i64 = 4_000;
@@ -507,7 +507,7 @@ impl Sim {
         machine: usize,
         effect: impl FnOnce(&mut World, usize) -> Result<T, Fail>,
     ) -> Result<T, Fail> {
-        self.pause().await;
+        pause().await;
         let answer = {
             let mut w = self.w();
             let us = w.hub.token_of(machine, &w.machines[machine]);
@@ -527,7 +527,7 @@ impl Sim {
             }
             answer
         };
-        self.pause().await;
+        pause().await;
         answer
     }
 

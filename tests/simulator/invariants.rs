@@ -211,20 +211,19 @@ fn claim(item: &Item) -> Option<&git_pertask::run::state::Claim> {
 fn one_claim(w: &World, before: &Rc<Entry>, after: &Rc<Entry>) -> Held {
     for (a, b) in pairs(&before.state, &after.state) {
         let Some(new) = claim(b) else { continue };
-        match claim(a) {
-            Some(old) => held(old == new, || format!("a claim on {} was replaced", a.key))?,
-            None => {
-                held(a.phase == Phase::Pending, || {
-                    format!("{} was not to be had", a.key)
-                })?;
-                held(new.attempt == a.next_attempt(), || {
-                    format!("a claim on attempt {} of {}", new.attempt, a.key)
-                })?;
-                held(!w.audit.claims.contains_key(&new.id), || {
-                    format!("claim {} was used before", new.id)
-                })?;
-            }
+        if let Some(old) = claim(a) {
+            held(old == new, || format!("a claim on {} was replaced", a.key))?;
+            continue;
         }
+        held(a.phase == Phase::Pending, || {
+            format!("{} was not to be had", a.key)
+        })?;
+        held(new.attempt == a.next_attempt(), || {
+            format!("a claim on attempt {} of {}", new.attempt, a.key)
+        })?;
+        held(!w.audit.claims.contains_key(&new.id), || {
+            format!("claim {} was used before", new.id)
+        })?;
     }
     if let (Some(a), Some(b)) = (&before.state.building, &after.state.building) {
         held(a == b || a.commit != b.commit || a.key != b.key, || {
@@ -479,7 +478,7 @@ fn policy_allows(w: &World, entry: &Rc<Entry>, item: &Item) -> Held {
     };
     // What is merged in later changes nothing of who wanted to see it.
     let last = made.iter().rev().find(|a| a.kind != OrderKind::Forward);
-    let asked = last.filter(wants_eyes).is_some();
+    let asked = last.as_ref().is_some_and(wants_eyes);
     let risky = item.risk == Risk::High;
     let allowed = match config.checkpoint {
         CheckpointPolicy::Every => false,
@@ -664,15 +663,15 @@ fn actions_once(_: &World, _: &State, _: &Facts, decision: &Decision) -> Held {
 /// "Failure never restarts a finished task."
 fn settled_is_left(_: &World, state: &State, _: &Facts, decision: &Decision) -> Held {
     for action in &decision.actions {
-        let key = match action {
-            Action::Start { item }
-            | Action::Merge { item }
-            | Action::Forward { item }
-            | Action::Adopt { item, .. }
-            | Action::Approve { item, .. }
-            | Action::Withdraw { item, .. }
-            | Action::TakeMerged { item } => item,
-            _ => continue,
+        let (Action::Start { item: key }
+        | Action::Merge { item: key }
+        | Action::Forward { item: key }
+        | Action::Adopt { item: key, .. }
+        | Action::Approve { item: key, .. }
+        | Action::Withdraw { item: key, .. }
+        | Action::TakeMerged { item: key }) = action
+        else {
+            continue;
         };
         let settled = state
             .item(key)
@@ -907,7 +906,7 @@ pub fn what_is_over_is_closed(w: &World, state: &State) -> Held {
             .iter()
             .find(|i| pull.branch == format!("pertask/{}/{}", state.run, i.branch_leaf()));
         let skipped = item.is_some_and(|i| matches!(i.phase, Phase::Skipped { .. }));
-        held(!aborted && !skipped || main && !aborted, || {
+        held(!aborted && (main || !skipped), || {
             format!("#{} from {} is open", pull.number, pull.branch)
         })?;
     }

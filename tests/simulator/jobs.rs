@@ -260,9 +260,9 @@ impl World {
     }
 
     /// A machine for a job, with a process on it.
-    pub fn job_process(&mut self, what: &str, workflow: Workflow) -> Pid {
+    pub fn job_process(&mut self, workflow: Workflow) -> Pid {
         let machine = self.job_machine("job");
-        self.process(what, machine, Some(workflow))
+        self.process(machine, Some(workflow))
     }
 }
 

@@ -8,7 +8,7 @@ use git_pertask::run::order::{
     AttemptResult, CheckCommand, CheckKind, Design, FileRules, Order, OrderAgent, OrderKind,
     SCHEMA, Scope, ScopeFile, Verdict, Waived,
 };
-use git_pertask::run::state::{Item, Outcome, State};
+use git_pertask::run::state::{Item, State};
 use git_pertask::run::transition::{self, Facts, Published};
 use git_pertask::run::{P0, REPAIR, budget, is_extra};
 
@@ -175,12 +175,11 @@ impl World {
                 (commit, origin, tree, kind)
             }
             (_, Some(head), _) if joins(item, kind) => {
-                let tree = match self.left_over(state, item, &run_head) {
-                    Some(tree) => tree,
-                    None => {
-                        let (tree, _) = self.git.merge(head, &run_head);
-                        self.with_log_of(state, &run_head, &tree)
-                    }
+                let tree = if let Some(tree) = self.left_over(state, item, &run_head) {
+                    tree
+                } else {
+                    let (tree, _) = self.git.merge(head, &run_head);
+                    self.with_log_of(state, &run_head, &tree)
                 };
                 (run_head.clone(), run_head, tree, kind)
             }
@@ -423,11 +422,4 @@ pub fn outcomes(
         }
     }
     found
-}
-
-/// What came of the attempt that made a commit.
-pub fn passed_as(item: &Item, commit: &str) -> bool {
-    item.attempts
-        .iter()
-        .any(|a| a.commit.as_deref() == Some(commit) && a.outcome == Outcome::Passed)
 }

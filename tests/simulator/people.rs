@@ -5,11 +5,11 @@ use std::rc::Rc;
 
 use git_pertask::forge::Merging;
 use git_pertask::plan::{MergeMethod, Plan};
+use git_pertask::run::P0;
 use git_pertask::run::amend::amend;
 use git_pertask::run::seen::PullStanding;
 use git_pertask::run::state::{Decision, Item, Phase, Review, State};
 use git_pertask::run::transition;
-use git_pertask::run::{LAST, P0};
 
 use super::hub::{ADA, Kind, Said};
 use super::setup::Deed;
@@ -111,6 +111,7 @@ impl World {
 
     /// Does something, or nothing when there is nothing of its kind to do. What is typed in a terminal
     /// is done by a process.
+    #[expect(clippy::too_many_lines, reason = "a few lines for each deed")]
     pub fn deed(&mut self, deed: Deed) -> Option<Typed> {
         if self.is_local() {
             return self.deed_here(deed);
@@ -617,10 +618,10 @@ impl World {
     }
 
     /// A process for a command that somebody types.
-    pub fn typing(&mut self, typed: &Typed) -> Pid {
+    pub fn typing(&mut self) -> Pid {
         let own = self.setup.machines;
         let machine = self.random.below(own);
-        self.process(&format!("{typed:?}"), machine, None)
+        self.process(machine, None)
     }
 }
 
@@ -762,13 +763,4 @@ async fn amend_it(sim: &Sim, pid: Pid, machine: usize) -> Result<(), Fail> {
     sim.append(machine, Some(&snapshot), state, step, now)
         .await?;
     Ok(())
-}
-
-/// The key of the item whose pull request this is.
-pub fn item_of(state: &State, number: u64) -> String {
-    let item = state
-        .items
-        .iter()
-        .find(|i| i.pull.as_ref().is_some_and(|p| p.number == number));
-    item.map_or_else(|| LAST.to_owned(), |i| i.key.clone())
 }

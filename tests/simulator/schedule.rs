@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::task::{Context, Waker};
 
 use git_pertask::plan::{ForgeKind, Mode};
-use git_pertask::run::state::{Base, State, Workflow};
+use git_pertask::run::state::{Base, Workflow};
 use git_pertask::run::transition;
 
 use super::driver::{Driver, Hands};
@@ -18,7 +18,7 @@ use super::random::Random;
 use super::setup::Setup;
 use super::store::Step;
 use super::worker::Stage;
-use super::world::{BASE_BRANCH, Fail, Fault, Pid, RUN, Sim, World, person};
+use super::world::{BASE_BRANCH, Fail, Fault, Pid, RUN, Sim, World, pause, person};
 
 /// Most steps that a calm run may take to its end.
 const CALM: usize = 12_000;
@@ -30,8 +30,6 @@ pub struct Outcome {
     pub steps: usize,
     /// How often each kind of thing happened.
     pub met: std::collections::BTreeMap<&'static str, u64>,
-    /// The state it ended in.
-    pub end: Option<State>,
 }
 
 type Task = Pin<Box<dyn Future<Output = ()>>>;
@@ -64,14 +62,12 @@ impl Schedule {
 
     pub fn outcome(self) -> Outcome {
         drop(self.tasks);
-        let end = self.sim.state();
         let mut w = self.sim.w();
         Outcome {
             broken: w.broken.clone(),
             trace: w.take_trace(),
             steps: w.steps,
             met: std::mem::take(&mut w.audit.met),
-            end,
         }
     }
 
@@ -132,7 +128,7 @@ impl Schedule {
             Some(Start::Decide(run)) => {
                 let mut w = self.sim.w();
                 let attempt = w.run_mut(run).attempt;
-                let pid = w.job_process("decide", Workflow { run, attempt });
+                let pid = w.job_process(Workflow { run, attempt });
                 w.run_mut(run).decide = Decide::Runs(pid);
                 w.note(|| format!("actions: run {run} decides as process {pid}"));
                 drop(w);
@@ -141,7 +137,7 @@ impl Schedule {
             Some(Start::Publish(run, n)) => {
                 let mut w = self.sim.w();
                 let attempt = w.run_mut(run).attempt;
-                let pid = w.job_process("publish", Workflow { run, attempt });
+                let pid = w.job_process(Workflow { run, attempt });
                 w.note(|| format!("actions: run {run} publishes as process {pid}"));
                 drop(w);
                 self.spawn(pid, jobs::publish(self.sim.clone(), pid, run, n));
@@ -159,7 +155,7 @@ impl Schedule {
     }
 
     pub fn type_in(&mut self, typed: Typed) {
-        let pid = self.sim.w().typing(&typed);
+        let pid = self.sim.w().typing();
         self.spawn(pid, people::typed(self.sim.clone(), pid, typed));
     }
 
@@ -169,7 +165,7 @@ impl Schedule {
             let mut w = self.sim.w();
             let own = w.setup.machines;
             let machine = w.random.below(own);
-            let pid = w.process("continue", machine, None);
+            let pid = w.process(machine, None);
             w.note(|| format!("process {pid}: continues on machine {machine}, watching: {watch}"));
             pid
         };
@@ -342,10 +338,9 @@ impl Schedule {
             let again = w.wants_building_again();
             (w.setup.own || w.random.chance(100), w.setup.actions, again)
         };
-        if !actions || again || own {
-            if self.tasks.iter().all(|(pid, _)| !self.sim.w().drives(*pid)) {
-                self.go_on(false);
-            }
+        let drives = |(pid, _): &(Pid, Task)| self.sim.w().drives(*pid);
+        if (!actions || again || own) && !self.tasks.iter().any(drives) {
+            self.go_on(false);
         }
         if actions {
             let mut w = self.sim.w();
@@ -420,7 +415,7 @@ async fn drive(
                 Err(e) => return Some(Err(e)),
             }
             sim.w().listens(pid, true);
-            sim.pause().await;
+            pause().await;
             sim.w().listens(pid, false);
             let stops = {
                 let mut w = sim.w();

@@ -61,6 +61,10 @@ pub enum Deed {
 }
 
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "what a world has and has not, each by itself"
+)]
 pub struct Setup {
     pub plan: Plan,
     pub config: Config,
@@ -125,9 +129,9 @@ impl Setup {
             ])
             .expect("weights");
         config.limits.attempts = u32::try_from(random.between(1, 3)).expect("small");
-        config.limits.run_cost_usd = random.chance(200).then(|| 3.0 + random.below(10) as f64);
+        config.limits.run_cost_usd = random.chance(200).then(|| 3.0 + dollars(random, 10));
         config.limits.run_time_s = random.chance(80).then(|| 1_000 + random.next() % 5_000);
-        config.limits.task_cost_usd = random.chance(80).then(|| 2.0 + random.below(4) as f64);
+        config.limits.task_cost_usd = random.chance(80).then(|| 2.0 + dollars(random, 4));
         config.limits.task_time_s = random.chance(80).then(|| 500 + random.next() % 3_000);
         config.github.approvals = if random.chance(250) { 2 } else { 1 };
         config.github.author_may_approve = random.chance(300);
@@ -160,6 +164,10 @@ impl Setup {
             config,
         }
     }
+}
+
+fn dollars(random: &mut Random, below: usize) -> f64 {
+    f64::from(u32::try_from(random.below(below)).expect("small"))
 }
 
 fn faults(random: &mut Random) -> BTreeMap<Fault, u32> {

@@ -12,7 +12,7 @@ use git_pertask::run::state::State;
 use jiff::Timestamp;
 
 use super::random::id_of;
-use super::world::{BASE_BRANCH, Fail, Fault, LEDGER, Sim, World};
+use super::world::{BASE_BRANCH, Fail, Fault, LEDGER, Sim, World, pause};
 
 /// Where refs are, by short name.
 pub type Refs = BTreeMap<String, String>;
@@ -229,7 +229,7 @@ impl Sim {
         if self.w().is_local() {
             return Ok(());
         }
-        self.pause().await;
+        pause().await;
         let mut w = self.w();
         if w.fault(Fault::Before) {
             return Err(Fail::Passing("fetching: the line is down".to_owned()));
@@ -249,7 +249,7 @@ impl Sim {
         at: Timestamp,
     ) -> Result<Snapshot, Fail> {
         let commit = self.w().write(from, &state, &step, at);
-        self.pause().await;
+        pause().await;
         let parent = from.map(|s| s.commit.clone());
         if self.w().is_local() {
             let mut w = self.w();
@@ -279,7 +279,7 @@ impl Sim {
                 other => other?,
             }
         }
-        self.pause().await;
+        pause().await;
         let entry = self.w().ledger.entry(&commit);
         let entry = entry.expect("it was written");
         Ok(Snapshot { commit, entry })
@@ -326,7 +326,7 @@ impl Sim {
         from: Option<&str>,
         to: &str,
     ) -> Result<(), Fail> {
-        self.pause().await;
+        pause().await;
         if !self.w().is_local() {
             let moved = Move {
                 name: name.to_owned(),
@@ -335,14 +335,15 @@ impl Sim {
             };
             return self.push(machine, &[moved]);
         }
-        let mut w = self.w();
-        if w.refs.get(name).map(String::as_str) != from {
-            return Err(Fail::Raced);
+        {
+            let mut w = self.w();
+            if w.refs.get(name).map(String::as_str) != from {
+                return Err(Fail::Raced);
+            }
+            w.set_ref(name, Some(to), 0);
+            w.note(|| format!("  branch: {name} is at {}", &to[..6]));
         }
-        w.set_ref(name, Some(to), 0);
-        w.note(|| format!("  branch: {name} is at {}", &to[..6]));
-        drop(w);
-        self.pause().await;
+        pause().await;
         Ok(())
     }
 

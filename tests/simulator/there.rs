@@ -763,8 +763,8 @@ impl Driver {
             let mut w = self.sim.w();
             let (tree, conflicts) = w.git.merge(&head, base);
             if !conflicts.is_empty() {
-                let held = BaseHeld::Conflicts { files: conflicts };
-                self.there.base_held = Some((base.to_owned(), held));
+                let why = BaseHeld::Conflicts { files: conflicts };
+                self.there.base_held = Some((base.to_owned(), why));
                 return Ok(());
             }
             w.git.commit(&tree, &[head, base.to_owned()], &self.by, now)

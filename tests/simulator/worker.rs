@@ -73,7 +73,7 @@ impl World {
         let now = self.clock(worker.machine);
         let mut folder = self.folders.get(&key).cloned().unwrap_or_default();
         let stage = match worker.stage {
-            Stage::Begins if folder.answered.is_some() => self.to_checks(n),
+            Stage::Begins if folder.answered.is_some() => self.next_checks(n),
             Stage::Begins if worker.order.agent.is_none() => {
                 folder.answered = Some(Answered {
                     started: now,
@@ -81,7 +81,7 @@ impl World {
                     tree: worker.order.start_tree.clone(),
                     mood: Mood::Good,
                 });
-                self.to_checks(n)
+                self.next_checks(n)
             }
             Stage::Begins => {
                 let moods = self.setup.moods.clone();
@@ -110,14 +110,14 @@ impl World {
                 };
                 let session = self.new_id().to_string();
                 let left = self.random.next() % 20_000;
-                let cents = self.random.between(0, 300);
+                let cents = i32::try_from(self.random.between(0, 300)).expect("small");
                 folder.written = Some(tree.clone());
                 folder.answered = Some(Answered {
                     started,
                     report: Some(AgentReport {
                         exit,
                         session: Some(session),
-                        cost_usd: Some(cents as f64 / 100.0),
+                        cost_usd: Some(f64::from(cents) / 100.0),
                         limited: mood == Mood::Spent,
                         limited_until: (mood == Mood::Spent)
                             .then(|| now + Duration::from_secs(left)),
@@ -126,7 +126,7 @@ impl World {
                     tree,
                     mood,
                 });
-                self.to_checks(n)
+                self.next_checks(n)
             }
             Stage::Checks if cancelled && self.random.chance(500) => {
                 // Cut off in the checks: the answer is noted, and is judged the next time.
@@ -157,7 +157,7 @@ impl World {
         self.folders.insert(key, folder);
     }
 
-    fn to_checks(&mut self, n: usize) -> Stage {
+    fn next_checks(&mut self, n: usize) -> Stage {
         self.workers[n].until = self.now + self.random.between(100, 60_000);
         Stage::Checks
     }
@@ -206,13 +206,11 @@ impl World {
         self.git.put(pieces)
     }
 
-    /// What the tool finds when it looks: as `attempt::Judge`.
-    fn judged(&mut self, worker: &Worker, answered: &Answered, now: Timestamp) -> AttemptResult {
-        let order = &worker.order;
-        let pieces = self.git.tree(&answered.tree);
-        let origin = self.git.tree_of(&order.origin);
+    /// Files in which a tree differs from a commit's.
+    fn changed(&self, origin: &str, tree: &str) -> Vec<FileFact> {
+        let origin = self.git.tree_of(origin);
         let mut files: Vec<FileFact> = Vec::new();
-        for (piece, before, after) in self.git.changes(&origin, &answered.tree) {
+        for (piece, before, after) in self.git.changes(&origin, tree) {
             let path = path_of(&piece).to_owned();
             if path.starts_with(".pertask/") || files.iter().any(|f| f.path == path) {
                 continue;
@@ -227,6 +225,14 @@ impl World {
                 lines: 1,
             });
         }
+        files
+    }
+
+    /// What the tool finds when it looks: as `attempt::Judge`.
+    fn judged(&mut self, worker: &Worker, answered: &Answered, now: Timestamp) -> AttemptResult {
+        let order = &worker.order;
+        let pieces = self.git.tree(&answered.tree);
+        let files = self.changed(&order.origin, &answered.tree);
         let there = order
             .scope
             .files

@@ -4,14 +4,14 @@
 //! schedule goes on with whichever it picks. Killing a process is dropping its future.
 
 use std::cell::{RefCell, RefMut};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use git_pertask::plan::{Config, ForgeKind, Plan};
-use git_pertask::run::state::{Holder, Person, State, Workflow};
+use git_pertask::run::state::{Holder, Person, Workflow};
 use jiff::Timestamp;
 
 use super::audit::Audit;
@@ -108,7 +108,6 @@ pub struct Machine {
 /// A process that is there.
 #[derive(Debug, Clone)]
 pub struct Process {
-    pub what: String,
     pub machine: usize,
     pub workflow: Option<Workflow>,
     /// It was asked to stop.
@@ -239,10 +238,9 @@ impl World {
     }
 
     /// A process on a machine.
-    pub fn process(&mut self, what: &str, machine: usize, workflow: Option<Workflow>) -> Pid {
+    pub fn process(&mut self, machine: usize, workflow: Option<Workflow>) -> Pid {
         let pid = self.new_pid();
         let process = Process {
-            what: what.to_owned(),
             machine,
             workflow,
             cancelled: false,
@@ -314,15 +312,6 @@ impl World {
         self.workers.retain(|w| w.pid != Some(pid));
         self.processes.remove(&pid);
     }
-
-    /// Branches of the run at the remote, or in the repository.
-    pub fn branches(&self) -> BTreeSet<String> {
-        let names = self.refs.keys();
-        names
-            .filter(|n| n.starts_with("pertask/"))
-            .cloned()
-            .collect()
-    }
 }
 
 /// The world, shared by all who live in it.
@@ -333,19 +322,14 @@ impl Sim {
     pub fn w(&self) -> RefMut<'_, World> {
         self.0.borrow_mut()
     }
-
-    /// Lets others go on.
-    pub fn pause(&self) -> Pause {
-        Pause(false)
-    }
-
-    /// The newest state; nobody needs to ask who is allowed to know everything.
-    pub fn state(&self) -> Option<State> {
-        self.w().state().map(|e| e.state.clone())
-    }
 }
 
 /// Lets others go on, once.
+pub fn pause() -> Pause {
+    Pause(false)
+}
+
+/// What [`pause`] waits for.
 pub struct Pause(bool);
 
 impl Future for Pause {
