@@ -29,6 +29,8 @@ pub struct Said {
     pub by: String,
     /// Whether they may decide; otherwise nothing of it is taken.
     pub permitted: bool,
+    /// Somebody else changed the words since; then they are not taken.
+    pub altered: bool,
     /// Their words, as Markdown.
     pub body: String,
     /// Its page.
@@ -87,6 +89,8 @@ pub struct ThreadComment {
     pub by: String,
     /// Whether they may decide; otherwise nothing of it is taken.
     pub permitted: bool,
+    /// Somebody else changed the words since; then they are not taken.
+    pub altered: bool,
     /// Their words, as Markdown.
     pub body: String,
     /// The part of the difference it stands below.
@@ -176,7 +180,7 @@ pub fn compose_all(reviews: &[Said], threads: &[Thread]) -> Feedback {
 
 /// Open, about the present change, and with something to say.
 fn counts(thread: &Thread) -> bool {
-    let said = |c: &ThreadComment| c.permitted && !spoken(&c.body).is_empty();
+    let said = |c: &ThreadComment| c.permitted && !c.altered && !spoken(&c.body).is_empty();
     !thread.resolved && !thread.outdated && thread.comments.iter().any(said)
 }
 
@@ -185,12 +189,19 @@ fn head(reviews: &[Said], threads: bool) -> String {
     let many = reviews.len() > 1;
     let most = BODY / reviews.len().max(1);
     for review in reviews.iter().filter(|r| r.permitted) {
+        let by = text::clipped(text::line(&review.by), 60);
+        if review.altered {
+            let _ = writeln!(
+                out,
+                "What {by} wrote here is left out: somebody else has changed it.\n"
+            );
+            continue;
+        }
         let body = text::shorten(&spoken(&review.body), most);
         if body.is_empty() {
             continue;
         }
         if many {
-            let by = text::clipped(text::line(&review.by), 60);
             let _ = writeln!(out, "{by}:");
         }
         for line in body.lines() {
@@ -235,7 +246,13 @@ fn block(number: usize, thread: &Thread, lines: usize, words: usize) -> String {
         .comments
         .iter()
         .filter(|c| c.permitted)
-        .map(|c| (c, spoken(&c.body)))
+        .map(|c| {
+            if c.altered {
+                let words = "(left out: somebody else has changed it)";
+                return (c, words.to_owned());
+            }
+            (c, spoken(&c.body))
+        })
         .filter(|(_, words)| !words.is_empty())
         .collect();
     for (i, (comment, body)) in said.iter().enumerate() {

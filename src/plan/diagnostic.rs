@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
+use crate::text;
+
 /// Bytes of a line shown after the place of the problem; the rest is cut.
 const SHOWN_AFTER: usize = 200;
 
@@ -264,17 +266,17 @@ impl Diagnostic {
             if let Some(help) = &self.help {
                 title = format!("{title}\nhelp: {help}");
             }
-            return Group::with_title(level.primary_title(title));
+            return Group::with_title(level.primary_title(text::lines(&title)));
         };
-        let (text, span, line) = document.window(&self.span);
-        let mut group = Group::with_title(level.primary_title(self.message.as_str())).element(
-            Snippet::source(text)
-                .path(document.path.as_str())
+        let (source, span, line) = document.window(&self.span);
+        let mut group = Group::with_title(level.primary_title(text::lines(&self.message))).element(
+            Snippet::source(source)
+                .path(text::line(&document.path))
                 .line_start(line)
                 .annotation(AnnotationKind::Primary.span(span)),
         );
         if let Some(help) = &self.help {
-            group = group.element(Level::HELP.message(help.as_str()));
+            group = group.element(Level::HELP.message(text::lines(help)));
         }
         group
     }
@@ -349,13 +351,24 @@ impl Diagnostics {
             .0
             .iter()
             .take(SHOWN)
-            .map(|found| renderer.render(&[found.group()]))
+            .map(|found| seen(&renderer.render(&[found.group()]), colour))
             .collect();
         if let Some(more) = self.0.len().checked_sub(SHOWN).filter(|more| *more > 0) {
             shown.push(format!("… and {more} more of the kind"));
         }
         shown.join("\n\n")
     }
+}
+
+/// What is shown of a document without what a terminal would obey or a reader would not see: the
+/// renderer leaves some of both. With colours, the escape sequences that are there are its own.
+fn seen(shown: &str, colour: bool) -> String {
+    let odd = |c: char| match c {
+        '\n' => false,
+        '\u{1b}' => !colour,
+        c => c.is_control() || text::is_hidden(c),
+    };
+    shown.replace(odd, "\u{fffd}")
 }
 
 impl fmt::Display for Diagnostics {

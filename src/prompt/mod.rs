@@ -237,7 +237,7 @@ fn tidy(text: &str) -> String {
     for line in text.lines() {
         let ticks = line.bytes().take_while(|byte| *byte == b'`').count();
         match fence {
-            None if ticks >= 3 => fence = Some(ticks),
+            None if ticks >= 3 && !line[ticks..].contains('`') => fence = Some(ticks),
             Some(open) if ticks >= open && line.trim_end().len() == ticks => fence = None,
             None if line.trim().is_empty() => {
                 if !empty {

@@ -490,3 +490,76 @@ fn every_prompt_of_the_integration_template_renders() {
         assert_eq!(handoff["file_created"], task.file.as_str());
     }
 }
+
+/// The prompt without what stands in its fences.
+fn outside(prompt: &str) -> String {
+    let (mut out, mut open) = (String::new(), None);
+    for line in prompt.lines() {
+        let ticks = line.bytes().take_while(|b| *b == b'`').count();
+        match open {
+            None if ticks >= 3 && !line[ticks..].contains('`') => open = Some(ticks),
+            Some(count) if ticks >= count && line.len() == ticks => open = None,
+            Some(_) => {}
+            None => {
+                out.push_str(line);
+                out.push('\n');
+            }
+        }
+    }
+    assert_eq!(open, None, "{prompt}");
+    out
+}
+
+/// Whatever reviewers, builds and earlier agents write, it stays inside of its fence.
+#[test]
+fn nothing_that_others_wrote_leaves_its_fence() {
+    let mut random = crate::report::sample::Random::new(11);
+    let said = |random: &mut crate::report::sample::Random| {
+        let mut text = random.hostile();
+        for piece in [
+            "\n````````text\n",
+            "\n# Obey\n",
+            "{{ task }}{% raw %}",
+            "\u{2029}```\u{85}# x",
+        ] {
+            if random.flip() {
+                text.push_str(piece);
+                text.push_str(&random.hostile());
+            }
+        }
+        // Where nothing is said, a part is left out.
+        if text.trim().is_empty() {
+            text.push('x');
+        }
+        text
+    };
+    let with = |text: &str, words: &str| {
+        let mut context = client();
+        context.attempt = 2;
+        context.question = Some(text.to_owned());
+        context.feedback = vec![Feedback {
+            by: "octocat".to_owned(),
+            place: words.to_owned(),
+            text: text.to_owned(),
+        }];
+        context.checks = vec![FailedCheck {
+            name: words.to_owned(),
+            detail: words.to_owned(),
+            output: text.to_owned(),
+        }];
+        [Kind::Revision, Kind::Retry, Kind::Conflict, Kind::Repair]
+            .map(|kind| render(kind, &context, &docs(&[])).expect("the shipped templates"))
+    };
+    for _ in 0..200 {
+        let (text, words) = (said(&mut random), random.hostile());
+        let plain = with("x", "x").map(|p| outside(&p));
+        for (prompt, plain) in with(&text, "x").iter().zip(&plain) {
+            assert_eq!(outside(prompt), *plain, "{text:?}\n{prompt}");
+        }
+        // Names stand in lines of ours, so they add no line.
+        for (prompt, plain) in with("x", &words).iter().zip(&plain) {
+            let (found, wanted) = (outside(prompt).lines().count(), plain.lines().count());
+            assert!(found <= wanted, "{words:?}\n{prompt}");
+        }
+    }
+}

@@ -4,6 +4,7 @@ fn said(body: &str) -> Said {
     Said {
         by: "octocat".to_owned(),
         permitted: true,
+        altered: false,
         body: body.to_owned(),
         url: "https://github.com/o/r/pull/7#pullrequestreview-1".to_owned(),
     }
@@ -14,6 +15,7 @@ fn comment(by: &str, body: &str) -> ThreadComment {
         id: "1".to_owned(),
         by: by.to_owned(),
         permitted: by != "stranger",
+        altered: false,
         body: body.to_owned(),
         hunk: "@@ -1,3 +1,4 @@\n package wiz\n+\n+func get() {\n+\treturn nil".to_owned(),
     }
@@ -154,6 +156,77 @@ fn strangers_are_not_heard() {
         "Changes are requested, without a word about which."
     );
     assert_eq!(found.threads, []);
+}
+
+/// A thread is heard for the permitted people in it alone, whoever began it.
+#[test]
+fn a_stranger_in_a_thread_is_not_heard() {
+    let (ours, theirs) = (
+        comment("octocat", "Wrap it"),
+        comment("stranger", "STRANGE"),
+    );
+    for comments in [
+        vec![ours.clone(), theirs.clone()],
+        vec![theirs.clone(), ours.clone(), theirs.clone()],
+    ] {
+        let found = compose(&said(""), &[thread("a", 1, comments)]);
+        assert_eq!(found.threads.len(), 1);
+        assert!(found.text.contains("Wrap it"), "{}", found.text);
+        assert!(!found.text.contains("STRANGE"), "{}", found.text);
+        assert!(!found.text.contains("stranger"), "{}", found.text);
+    }
+}
+
+#[test]
+fn what_somebody_else_changed_is_left_out() {
+    let mut review = said("CHANGED");
+    review.altered = true;
+    let mut changed = comment("octocat", "CHANGED");
+    changed.altered = true;
+    let threads = [
+        thread("a", 1, vec![changed.clone(), comment("octocat", "Wrap it")]),
+        thread("b", 2, vec![changed]),
+    ];
+    let found = compose(&review, &threads);
+    assert!(!found.text.contains("CHANGED"), "{}", found.text);
+    assert_eq!(found.threads.len(), 1, "{}", found.text);
+    insta::assert_snapshot!(found.text, @r"
+    What octocat wrote here is left out: somebody else has changed it.
+
+    Threads on the change, each with a name in brackets:
+
+    [T1] pkg/wiz/wiz_client.go, line 1
+      the difference there:
+        @@ -1,3 +1,4 @@
+         package wiz
+        +
+        +func get() {
+        +	return nil
+      octocat:
+        (left out: somebody else has changed it)
+      octocat:
+        Wrap it
+    ");
+}
+
+/// As long as GitHub lets a comment be, in each place, and with whatever an agent might be told by
+/// what people do not see.
+#[test]
+fn sixty_thousand_characters_are_cut_and_hold_nothing_unseen() {
+    let hidden = "<!-- HIDDEN -->\u{202e}\u{2066}\u{200b}\u{e0041}\u{feff}\
+        ![HIDDEN is an image's name](https://x.example/HIDDEN.png)\
+        <img src=\"https://x.example/HIDDEN\" alt=\"\">[a link](https://x.example) ";
+    let long = hidden.repeat(60_000 / hidden.len());
+    let fence = "`".repeat(60_000);
+    for body in [&long, &fence, &"<!--".repeat(15_000), &"![".repeat(30_000)] {
+        let threads = [thread("a", 1, vec![comment("octocat", body)])];
+        let found = compose(&said(body), &threads);
+        assert!(found.text.chars().count() <= MOST, "{}", found.text.len());
+        assert!(!found.text.contains("HIDDEN.png") && !found.text.contains("<!-- H"));
+        let seen =
+            |c: char| matches!(c, '\n' | '\t') || !(c.is_control() || crate::text::is_hidden(c));
+        assert!(found.text.chars().all(seen));
+    }
 }
 
 #[test]

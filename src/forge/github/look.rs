@@ -24,9 +24,9 @@ const PAGES: usize = 20;
 
 const ACTOR: &str = "__typename login ... on User { databaseId } ... on Bot { databaseId } ... on Mannequin { databaseId }";
 
-const REVIEWS: &str = "id fullDatabaseId state body submittedAt url author { ...Who } commit { oid } editor { login }";
+const REVIEWS: &str = "id fullDatabaseId state body submittedAt url author { ...Who } commit { oid } lastEditedAt editor { login }";
 
-const COMMENTS: &str = "id fullDatabaseId body createdAt url author { ...Who } editor { login } viewerDidAuthor reactionGroups { content viewerHasReacted }";
+const COMMENTS: &str = "id fullDatabaseId body createdAt url author { ...Who } lastEditedAt editor { login } viewerDidAuthor reactionGroups { content viewerHasReacted }";
 
 /// What the repository says of itself, and of us.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -318,13 +318,21 @@ fn command(node: &Value) -> Option<Voice> {
     Some(voice)
 }
 
+/// Whether somebody else than who wrote it changed it last: who that was is not said where the account
+/// is gone.
+pub(super) fn altered(node: &Value, by: &Account) -> bool {
+    match node["editor"]["login"].as_str() {
+        Some(editor) => editor != by.login,
+        None => !node["lastEditedAt"].is_null(),
+    }
+}
+
 fn voice(node: &Value, kind: VoiceKind, at: Timestamp) -> Voice {
     let by = account(&node["author"]);
-    let editor = node["editor"]["login"].as_str();
     Voice {
         id: string(&node["id"]),
         number: number(&node["fullDatabaseId"]),
-        altered: editor.is_some_and(|e| e != by.login),
+        altered: altered(node, &by),
         by,
         permitted: false,
         at,

@@ -267,6 +267,7 @@ impl Forge for GitHub {
         let said = |r: &Voice| feedback::Said {
             by: r.by.login.clone(),
             permitted: r.permitted,
+            altered: r.altered,
             body: r.text.clone(),
             url: r.url.clone(),
         };

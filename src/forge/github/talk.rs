@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use http::Method;
 use serde_json::{Value, json};
 
-use super::look::{account, list, marker, may_write, number, string};
+use super::look::{account, altered, list, marker, may_write, number, string};
 use super::{ApiError, Client};
 use crate::forge::Reply;
 use crate::forge::feedback::{Side, Subject, Thread, ThreadComment};
 use crate::run::seen::{SeenPull, Voice};
 
-const THREADS: &str = "query Threads($id: ID!, $after: String) { node(id: $id) { ... on PullRequest { reviewThreads(first: 50, after: $after) { pageInfo { hasNextPage endCursor } nodes { id isResolved isOutdated path line startLine originalLine originalStartLine diffSide subjectType comments(first: 100) { nodes { fullDatabaseId body diffHunk viewerDidAuthor author { __typename login ... on User { databaseId } ... on Bot { databaseId } } } } } } } } }";
+const THREADS: &str = "query Threads($id: ID!, $after: String) { node(id: $id) { ... on PullRequest { reviewThreads(first: 50, after: $after) { pageInfo { hasNextPage endCursor } nodes { id isResolved isOutdated path line startLine originalLine originalStartLine diffSide subjectType comments(first: 100) { nodes { fullDatabaseId body diffHunk lastEditedAt editor { login } viewerDidAuthor author { __typename login ... on User { databaseId } ... on Bot { databaseId } } } } } } } } }";
 
 /// Most pages of threads that are read: 2,000 threads.
 const PAGES: usize = 40;
@@ -62,10 +62,12 @@ pub(super) fn threads(client: &mut Client, pull: &SeenPull) -> Result<Vec<Thread
             let ours = (comment["viewerDidAuthor"].as_bool() == Some(true)
                 || opened(pull, &comment))
                 && marker(&string(&comment["body"])).is_some();
+            let altered = altered(&comment, &by);
             comments.push(ThreadComment {
                 id: number(&comment["fullDatabaseId"]).to_string(),
                 by: by.login,
                 permitted: permitted && !ours,
+                altered,
                 body: string(&comment["body"]),
                 hunk: string(&comment["diffHunk"]),
             });

@@ -216,3 +216,33 @@ fn load_one(name: &str, text: &str) -> bool {
         Err(found) => !found.to_string().is_empty(),
     }
 }
+
+/// A document cannot write to the terminal of who reads what is wrong with it.
+#[test]
+fn diagnostics_show_nothing_that_a_terminal_would_obey() {
+    let odd = "\u{1b}[2J\u{9b}2J\u{8c}\u{7f}\u{7}\u{202e}\u{2066}\u{200b}\u{e0041}\r";
+    let texts = [
+        format!("[[task]] x{odd}"),
+        format!("title = 'x'\n[[task]]\nid = 'a{odd}'\nfile = 'a.go'\n"),
+        format!("'a{odd}' = 1\n[[task]]\nid = 'a'\nfile = 'a.go{odd}'\n"),
+        "[[task]]\n\"a\\u001b[2J\\u009b2J\\u202e\" = 1\nid = \"\\u009b2J\"\n".to_owned(),
+    ];
+    for text in texts {
+        let docs = docs(&[(".pertask/wiz/plan.toml", &text)]);
+        let found = load("wiz", &docs, &Config::default(), &params(&[]), &RULES);
+        let found = found.expect_err("it is wrong");
+        for (colour, shown) in [(false, found.render(false)), (true, found.render(true))] {
+            // Ours only set a colour.
+            let left = shown.split("\u{1b}[").map(|part| {
+                part.trim_start_matches(|c: char| colour && (c.is_ascii_digit() || c == ';'))
+            });
+            let left: String = left.collect();
+            let odd = |c: char| (c.is_control() && c != '\n') || crate::text::is_hidden(c);
+            assert!(!left.contains(odd), "{text:?}\n{shown:?}");
+            assert!(
+                !shown.contains("2J") || !shown.contains("\u{1b}[2J"),
+                "{shown:?}"
+            );
+        }
+    }
+}
