@@ -2,9 +2,10 @@
 //!
 //! Reads the output of go build, vet and test, rustc and cargo, gcc and clang, tsc, javac and Maven,
 //! and Python. Errors only: warnings and notes do not fail a build. Safe against any output: each
-//! line is looked at once, colours are dropped, numbers that do not fit are no places.
+//! line is looked at once, colours are dropped, numbers that do not fit are no places, and what is found
+//! grows no faster than the output.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
@@ -30,9 +31,16 @@ const EXTENSIONS: &[&str] = &[
 /// Longest path that is taken for one, in bytes.
 const LONGEST_PATH: usize = 4096;
 
+/// Most frames of one traceback, the innermost; each has the whole message.
+const MOST_FRAMES: usize = 64;
+
+/// Longest message, in bytes.
+const LONGEST_MESSAGE: usize = 1000;
+
 /// The places of errors in the output of a build, in the order they were printed, without doubles.
 ///
-/// The frames of a Python traceback come innermost first, each with the exception as its message.
+/// The frames of a Python traceback come innermost first, 64 at most, each with the exception as its
+/// message. Messages are cut after 1,000 bytes.
 #[must_use]
 pub fn parse(output: &str) -> Vec<Place> {
     let clean = without_colours(output);
@@ -41,11 +49,14 @@ pub fn parse(output: &str) -> Vec<Place> {
         seen: HashSet::new(),
     };
     let mut rust_message: Option<String> = None;
-    let mut frames: Vec<(String, u32)> = Vec::new();
+    let mut frames: VecDeque<(String, u32)> = VecDeque::new();
     for line in clean.lines() {
         let line = line.trim_end();
         if let Some(frame) = python_frame(line) {
-            frames.push(frame);
+            if frames.len() == MOST_FRAMES {
+                frames.pop_front();
+            }
+            frames.push_back(frame);
             continue;
         }
         if !frames.is_empty() {
@@ -92,11 +103,13 @@ struct Places {
 
 impl Places {
     fn add(&mut self, file: String, line: u32, column: Option<u32>, message: &str) {
+        let message = message.trim();
+        let end = message.floor_char_boundary(LONGEST_MESSAGE);
         let place = Place {
             file,
             line,
             column,
-            message: message.trim().to_owned(),
+            message: message.get(..end).unwrap_or_default().to_owned(),
         };
         if self.seen.insert(place.clone()) {
             self.found.push(place);
@@ -388,6 +401,31 @@ mod tests {
             a.go:99999999999: x\n.go:1:1: x\n:1:1: x\npanic: at a.go:12 +0x1d\n--> x.rs:1:1\n\
             error: \nserver.go listening on :80\n";
         assert_eq!(short(output), Vec::<String>::new());
+    }
+
+    /// Deep recursion, and an exception that says much: each frame has the message.
+    #[test]
+    fn what_is_found_grows_no_faster_than_the_output() {
+        let frames: String = (1..5_000)
+            .map(|n| format!("  File \"a.py\", line {n}, in f\n    f()\n"))
+            .collect();
+        let output = format!("{frames}RecursionError: {}\n", "é".repeat(50_000)).repeat(3);
+        let found = parse(&output);
+        assert_eq!(found.len(), MOST_FRAMES);
+        assert_eq!((found[0].line, found[MOST_FRAMES - 1].line), (4_999, 4_936));
+        assert!(found.iter().all(|p| p.message.len() <= LONGEST_MESSAGE));
+        assert!(found[0].message.starts_with("RecursionError: éé"));
+        // The worst there is: as many frames as count, and as long a message as counts.
+        let frames: String = (100..164)
+            .map(|n| format!("File \"a\", line {n}\n"))
+            .collect();
+        let text: String = (0..40)
+            .map(|n| format!("{frames}{n}{}\n", "x".repeat(990)))
+            .collect();
+        let found = parse(&text);
+        assert_eq!(found.len(), 40 * MOST_FRAMES);
+        let size: usize = found.iter().map(|p| p.file.len() + p.message.len()).sum();
+        assert!(size <= 32 * text.len(), "{size} bytes of {}", text.len());
     }
 
     #[test]
