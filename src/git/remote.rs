@@ -204,19 +204,13 @@ impl Repo {
             // The report was lost: nothing is known.
             .filter(|r| !r.starts_with("[remote failure]"))
             .collect();
-        let is_race = |r: &&&str| {
-            [
-                "stale info",
-                "cannot lock ref",
-                "failed to lock",
-                "fetch first",
-                "non-fast-forward",
-            ]
+        // Who comes between the remote's look at its refs and its taking them all is told why in the
+        // remote's own words alone.
+        let within = refusals
             .iter()
-            .any(|w| r.contains(w))
-                || r.contains("reference already exists")
-        };
-        if refusals.iter().any(|r| is_race(&r)) {
+            .any(|r| r.contains("atomic transaction failed"))
+            && err.lines().any(|l| l.starts_with("remote:") && is_race(l));
+        if within || refusals.iter().any(|r| is_race(r)) {
             return Ok(Pushed::Raced);
         }
         let told = refusals.iter().find(|r| {
@@ -295,6 +289,24 @@ impl Repo {
     }
 }
 
+/// Whether a ref was refused because it is not, or is just ceasing to be, where it was seen. What
+/// git's receive-pack says of that, in its versions and with each kind of ref storage.
+fn is_race(refusal: &str) -> bool {
+    [
+        "stale info",
+        "cannot lock ref",
+        "failed to lock",
+        "failed to update ref",
+        "incorrect old value",
+        "reference already exists",
+        "reference does not exist",
+        "fetch first",
+        "non-fast-forward",
+    ]
+    .iter()
+    .any(|words| refusal.contains(words))
+}
+
 /// The longest that git may take; tests have less time.
 fn longest() -> Duration {
     if cfg!(debug_assertions)
@@ -349,5 +361,93 @@ fn of_remote(remote: &Remote, error: GitError) -> GitError {
             denied: denied || missing,
             detail: line,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::path::Path;
+    use std::process::Command;
+
+    use super::*;
+
+    /// Somebody moves a ref after the remote has looked at it and before it takes ours. All that it
+    /// says of the refs then is that the transaction failed.
+    #[test]
+    fn a_push_that_loses_within_the_remote_has_lost_a_race() {
+        const LEDGER: &str = "refs/pertask/runs/wiz";
+        let dir = tempfile::tempdir().unwrap();
+        let files = [("a.txt".to_owned(), b"a\n".to_vec())];
+        let root = dir.path().join("repo");
+        fs::create_dir(&root).unwrap();
+        fs::write(root.join("a.txt"), "a\n").unwrap();
+        let repo = Repo::create_with(&root, &files, "First").unwrap();
+        let first = repo.head().unwrap().commit;
+        let info = repo.commit_info(&first).unwrap();
+        let later = |message: &str| {
+            repo.commit(&super::super::NewCommit {
+                tree: &repo.tree_of(&first).unwrap(),
+                parents: std::slice::from_ref(&first),
+                message,
+                author: &info.author,
+                committer: &info.author,
+                time: info.time,
+            })
+            .unwrap()
+        };
+        let (ours, theirs) = (later("Ours"), later("Theirs"));
+        let bare = dir.path().join("bare");
+        let git = |args: &[&str]| {
+            let mut command = Command::new("git");
+            command.arg("-C").arg(repo.workdir()).args(args);
+            assert!(command.status().unwrap().success(), "{args:?}");
+        };
+        let place = bare.to_str().unwrap();
+        git(&["init", "--quiet", "--bare", place]);
+        git(&["remote", "add", "origin", place]);
+        let all = [&first, &theirs].map(|c| format!("{c}:refs/heads/keep-{c}"));
+        git(&["push", "--quiet", "origin", &all[0], &all[1]]);
+        let remote = Remote {
+            name: "origin".to_owned(),
+            access: Vec::new(),
+        };
+        let hook = |lines: &str| {
+            let path = bare.join("hooks/pre-receive");
+            let text = format!("#!/bin/sh\ncat > /dev/null\nunset GIT_QUARANTINE_PATH\n{lines}\n");
+            fs::write(&path, text).unwrap();
+            fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+        };
+        let moves = |from: Option<&String>| {
+            [(LEDGER, from), ("refs/heads/pertask/wiz/main", None)].map(|(name, from)| Move {
+                name: name.to_owned(),
+                from: from.cloned(),
+                to: Some(ours.clone()),
+            })
+        };
+        let there = |name: &str| fs::read_to_string(bare.join(name)).ok();
+        for from in [None, Some(&first)] {
+            fs::remove_file(bare.join("hooks/pre-receive")).ok();
+            fs::remove_file(bare.join(LEDGER)).ok();
+            if from.is_some() {
+                git(&["push", "--quiet", "origin", &format!("{first}:{LEDGER}")]);
+            }
+            hook(&format!("git update-ref {LEDGER} {theirs}"));
+            assert_eq!(repo.push(&remote, &moves(from)).unwrap(), Pushed::Raced);
+            let at = there(LEDGER);
+            assert_eq!(at.as_deref().map(str::trim), Some(&*theirs));
+            assert_eq!(there("refs/heads/pertask/wiz/main"), None);
+        }
+        // Somebody is about to move it.
+        fs::remove_file(bare.join("hooks/pre-receive")).unwrap();
+        fs::write(bare.join(Path::new(LEDGER).with_extension("lock")), "").unwrap();
+        let raced = repo.push(&remote, &moves(Some(&theirs))).unwrap();
+        assert_eq!(raced, Pushed::Raced);
+        fs::remove_file(bare.join(Path::new(LEDGER).with_extension("lock"))).unwrap();
+        // A refusal is none.
+        hook("echo not today >&2; exit 1");
+        let refused = repo.push(&remote, &moves(Some(&theirs))).unwrap();
+        assert!(matches!(refused, Pushed::Refused { .. }), "{refused:?}");
     }
 }
