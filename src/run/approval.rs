@@ -66,9 +66,7 @@ pub fn verdict(pull: &SeenPull, asked: &Asked<'_>, policy: Policy) -> Verdict {
     let mut newest: BTreeMap<u64, &Voice> = BTreeMap::new();
     for voice in opinions(pull, asked.answers) {
         match may_decide(pull, voice, policy) {
-            Ok(()) => {
-                newest.insert(voice.by.id, voice);
-            }
+            Ok(()) => hear(&mut newest, voice),
             Err(Some(reason)) => why.push(reason),
             Err(None) => {}
         }
@@ -112,7 +110,7 @@ pub fn verdict(pull: &SeenPull, asked: &Asked<'_>, policy: Policy) -> Verdict {
 pub fn outstanding<'p>(pull: &'p SeenPull, answers: &[&str], policy: Policy) -> Vec<&'p Account> {
     let mut newest: BTreeMap<u64, &'p Voice> = BTreeMap::new();
     for voice in opinions(pull, answers).filter(|v| may_decide(pull, v, policy).is_ok()) {
-        newest.insert(voice.by.id, voice);
+        hear(&mut newest, voice);
     }
     newest
         .into_values()
@@ -154,7 +152,7 @@ pub fn lapsed<'p>(item: &'p Item, pull: &'p SeenPull, policy: Policy) -> Vec<Lap
     let carried = |commit: &str| item.carries.iter().any(|c| c.commit == commit);
     let mut voices: BTreeMap<u64, &Voice> = BTreeMap::new();
     for voice in opinions(pull, &[]).filter(|v| may_decide(pull, v, policy).is_ok()) {
-        voices.insert(voice.by.id, voice);
+        hear(&mut voices, voice);
     }
     voices
         .into_values()
@@ -203,6 +201,20 @@ pub fn may_decide(pull: &SeenPull, voice: &Voice, policy: Policy) -> Result<(), 
         )));
     }
     Ok(())
+}
+
+/// Keeps what somebody said last. Of a review and a comment of the same second nobody can tell which
+/// was first: then the approval is not taken for the last word.
+fn hear<'p>(newest: &mut BTreeMap<u64, &'p Voice>, voice: &'p Voice) {
+    let is_command = |v: &Voice| matches!(v.kind, VoiceKind::Command(_));
+    let approves = |v: &Voice| matches!(opinion(v), Opinion::Approves(_));
+    let before = newest.get(&voice.by.id);
+    let unclear = before.is_some_and(|b| {
+        b.at == voice.at && is_command(b) != is_command(voice) && !approves(b) && approves(voice)
+    });
+    if !unclear {
+        newest.insert(voice.by.id, voice);
+    }
 }
 
 enum Opinion<'v> {

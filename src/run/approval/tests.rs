@@ -378,3 +378,21 @@ fn nothing_is_approved_that_a_permitted_person_did_not_approve() {
     }
     assert!(approved > 500, "the cases are worth something: {approved}");
 }
+
+#[test]
+fn of_a_review_and_a_comment_of_the_same_second_the_approval_is_not_the_last_word() {
+    let policy = Policy {
+        approvals: 1,
+        author_may_approve: false,
+    };
+    let said = |voices: Vec<Voice>| judge(&pull(HEAD, voices), policy, &[]);
+    let (approves, refuses) = (comment(HEAD), refusal());
+    let both = vec![voice(OLIVE, 1, refuses), voice(OLIVE, 1, approves)];
+    assert!(said(both.clone()).contains("olive asked for changes"));
+    assert!(stands(&pull(HEAD, both.clone()), &both[0], policy));
+    // A second later it is clear, and so it is among reviews, which come in their order.
+    let later = vec![both[0].clone(), voice(OLIVE, 2, comment(HEAD))];
+    assert!(said(later).starts_with("approved"), "later");
+    let reviews = vec![voice(OLIVE, 1, refusal()), voice(OLIVE, 1, approval(HEAD))];
+    assert!(said(reviews).starts_with("approved"), "reviews");
+}
