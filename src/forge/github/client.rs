@@ -121,6 +121,8 @@ pub struct Client {
     counts: Counts,
     moved: Option<Moved>,
     clock: Option<Timestamp>,
+    /// A limit that was too long to wait for: when it ends, and that for people.
+    limited: Option<(Instant, Timestamp)>,
 }
 
 impl std::fmt::Debug for Client {
@@ -192,6 +194,7 @@ impl Client {
             counts: Counts::default(),
             moved: None,
             clock: None,
+            limited: None,
         })
     }
 
@@ -389,6 +392,12 @@ impl Client {
     /// failure that may pass.
     fn exchange(&mut self, request: &Request<'_>) -> Result<Reply> {
         let mut path = request.path.clone();
+        // Whoever asks within the time of a limit makes it longer.
+        if let Some((end, until)) = self.limited
+            && Instant::now() < end
+        {
+            return Err(ApiError::Limited { until });
+        }
         let (mut failures, mut strikes, mut redirects) = (0, 0, 0);
         let mut waited = Duration::ZERO;
         loop {
@@ -486,9 +495,10 @@ impl Client {
             .checked_add(jiff::SignedDuration::try_from(wait).unwrap_or(jiff::SignedDuration::MAX))
             .unwrap_or(Timestamp::MAX);
         if waited > self.patience.longest || strikes > STRIKES {
-            return Err(ApiError::Limited {
-                until: whole(until),
-            });
+            let until = whole(until);
+            let end = Instant::now().checked_add(wire::scaled(wait));
+            self.limited = end.map(|end| (end, until));
+            return Err(ApiError::Limited { until });
         }
         if wait > ANNOUNCED {
             let text = format!(

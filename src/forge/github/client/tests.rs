@@ -457,13 +457,17 @@ fn a_limit_that_lasts_too_long_is_an_end() {
         ("x-ratelimit-reset", reset.as_str()),
     ];
     let body = json!({"message": "API rate limit exceeded for user ID 1."});
-    let (mut client, _, waits) = client([with(403, &headers, &body)]);
+    let (mut client, server, waits) = client([with(403, &headers, &body), json(200, &json!({}))]);
     let error = client.get("/x").unwrap_err();
     let ApiError::Limited { until } = error else {
         panic!("{error}")
     };
     assert!((until.as_second() - Timestamp::now().as_second() - 3000).abs() < 60);
     assert!(error.is_temporary());
+    // Until then nothing is sent any more.
+    let error = client.send(Method::POST, PULLS, &json!({})).unwrap_err();
+    assert!(matches!(error, ApiError::Limited { until: again } if again == until));
+    assert_eq!(server.lines().len(), 1);
     assert!(waits.seconds().is_empty());
 }
 
