@@ -12,7 +12,9 @@ use crate::ledger::{Ledger, Snapshot};
 use crate::plan::ForgeKind;
 use crate::publish;
 use crate::run::amend::{self, Amendment};
-use crate::run::state::Person;
+use crate::run::decide::Standing;
+use crate::run::state::{Person, State};
+use crate::run::transition::NotPossible;
 
 /// `git pertask amend`.
 pub(super) fn run(args: &AmendArgs) -> anyhow::Result<Exit> {
@@ -68,10 +70,26 @@ pub(super) fn run(args: &AmendArgs) -> anyhow::Result<Exit> {
     if args.dry_run {
         return Ok(Exit::Done);
     }
+    taken_in(&ledger, state)?;
     record(&repo, &ledger, &snapshot, amendment, at, &by)?;
     drop(lock);
     print(&format!("Recorded. Go on: git pertask continue {run}\n"))?;
     Ok(Exit::Done)
+}
+
+/// Nothing is put onto the run branch before what others put there is taken in: it would go astray.
+fn taken_in(ledger: &Ledger<'_>, state: &State) -> anyhow::Result<()> {
+    let branch = &state.run_branch;
+    let at = ledger.standing(&branch.name, &branch.head)?;
+    if let Standing::Ahead { .. } | Standing::Diverged { .. } = at {
+        return Err(NotPossible(format!(
+            "somebody has committed on {}, which run {run} has not taken in yet: `git pertask continue {run}`, then amend it",
+            branch.name,
+            run = state.run
+        ))
+        .into());
+    }
+    Ok(())
 }
 
 fn shown(amendment: &Amendment, branch: &str, commit: &str) -> String {

@@ -31,7 +31,7 @@ pub struct Amendment {
 /// Compares the pinned plan and configuration with those the base has now.
 ///
 /// # Errors
-/// [`NotPossible`] when the run has ended, or is a batch that has started.
+/// [`NotPossible`] when the run has ended, or is a batch that has started and would get other tasks.
 pub fn amend(
     state: &State,
     old: (&Plan, &Config),
@@ -104,14 +104,21 @@ fn started(item: &Item) -> bool {
 }
 
 fn batch(state: &State, old: &Plan, amendment: &mut Amendment) -> Result<(), NotPossible> {
+    let old_tasks: Vec<&Task> = old.tasks.iter().collect();
     let item = state.items.first().cloned();
     let Some(mut item) = item.filter(|i| !started(i)) else {
+        let all = old.tasks.iter().map(|t| t.id.clone()).collect();
+        compare_tasks(&old_tasks, &amendment.plan.tasks.clone(), &all, amendment);
+        if amendment.too_late.is_empty() && amendment.plan.tasks.len() == old.tasks.len() {
+            // Limits, say, which are what it may wait for.
+            amendment.items.clone_from(&state.items);
+            return Ok(());
+        }
         return Err(NotPossible(format!(
-            "run {} works on all tasks at once and has started, so nothing of its plan can change any more; say what to change with `git pertask revise {}`, or start anew after `git pertask abort {}`",
+            "run {} works on all tasks at once and has started, so none of its tasks can change any more; say what to change with `git pertask revise {}`, or start anew after `git pertask abort {}`",
             state.run, state.run, state.run
         )));
     };
-    let old_tasks: Vec<&Task> = old.tasks.iter().collect();
     compare_tasks(
         &old_tasks,
         &amendment.plan.tasks.clone(),
@@ -352,6 +359,32 @@ mod tests {
         let done = amend(&state, (&old, &config), (&old, &config)).unwrap();
         assert_eq!((done.changes.len(), done.too_late.len()), (0, 0));
         assert_eq!(done.items, state.items);
+    }
+
+    #[test]
+    fn a_batch_that_has_started_takes_settings_but_no_other_tasks() {
+        let config = Config::default();
+        let old = plan(&[("types", &[]), ("client", &["types"])]);
+        let mut state = begun(&old, &config);
+        let mut item = state.items[0].clone();
+        BATCH.clone_into(&mut item.key);
+        item.phase = Phase::Review;
+        state.items = vec![item];
+        let mut more = config.clone();
+        more.limits.run_cost_usd = Some(80.0);
+        let done = amend(&state, (&old, &config), (&old, &more)).unwrap();
+        assert_eq!(done.items, state.items);
+        assert_eq!(
+            done.changes,
+            ["configuration: limits: run_cost_usd: nothing → 80.0"]
+        );
+        let mut other = old.clone();
+        other.tasks[1].purpose = "another".to_owned();
+        let added = plan(&[("types", &[]), ("client", &["types"]), ("auth", &[])]);
+        for new in [&other, &added, &plan(&[("types", &[])])] {
+            let refused = amend(&state, (&old, &config), (new, &config)).unwrap_err();
+            assert!(refused.0.contains("none of its tasks"), "{}", refused.0);
+        }
     }
 
     #[test]

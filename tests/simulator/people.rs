@@ -7,6 +7,7 @@ use git_pertask::forge::Merging;
 use git_pertask::plan::{MergeMethod, Plan};
 use git_pertask::run::P0;
 use git_pertask::run::amend::amend;
+use git_pertask::run::decide::Standing;
 use git_pertask::run::seen::PullStanding;
 use git_pertask::run::state::{Decision, Item, Phase, Review, State};
 use git_pertask::run::transition;
@@ -738,6 +739,17 @@ async fn amend_it(sim: &Sim, pid: Pid, machine: usize) -> Result<(), Fail> {
     }
     let mut state: State = state.clone();
     let now = sim.w().clock(machine);
+    {
+        // `taken_in`
+        let w = sim.w();
+        let branch = &state.run_branch;
+        let at = w.standing(machine, &branch.name, &branch.head);
+        if let Standing::Ahead { .. } | Standing::Diverged { .. } = at {
+            return Err(Fail::Not(
+                "what others committed is not taken in".to_owned(),
+            ));
+        }
+    }
     {
         let mut w = sim.w();
         let path = ".pertask/wiz/plan.toml";
