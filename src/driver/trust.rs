@@ -235,7 +235,8 @@ fn branches(item: &Item, ours: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// An approval carries over to a head that brings the run branch in, or our log, and nothing else.
+/// An approval carries over to a head that brings the run branch in, or our log and report, and nothing
+/// else.
 fn carried(repo: &Repo, state: &State, item: &Item) -> anyhow::Result<Result<(), String>> {
     let Some(branch) = &item.branch else {
         return Ok(Ok(()));
@@ -247,7 +248,8 @@ fn carried(repo: &Repo, state: &State, item: &Item) -> anyhow::Result<Result<(),
         let holds = match parents.as_slice() {
             [first] if *first == earlier.commit => {
                 let changes = repo.changes(first, &at)?;
-                changes.iter().all(|c| c.path == log)
+                let own = publish::own_files(state, &item.key);
+                changes.iter().all(|c| own.contains(&c.path))
             }
             [first, second] if *first == earlier.commit => {
                 let origin = repo.merge_base(first, second)?;

@@ -79,6 +79,14 @@ pub fn judged_files(state: &State, plan: &Plan) -> Vec<FileRules> {
         .collect()
 }
 
+/// The files that our own commit on top of a person's may change: the log, and the report where it is
+/// the P0 validation's.
+#[must_use]
+pub fn own_files(state: &State, key: &str) -> Vec<String> {
+    let report = (key == P0).then(|| report_path(state));
+    std::iter::once(log_path(state)).chain(report).collect()
+}
+
 /// The report of the P0 validation as the state has it.
 #[must_use]
 pub fn report_for(state: &State, plan: &Plan) -> Vec<u8> {
@@ -164,32 +172,51 @@ impl Publisher<'_> {
         // Once without commits, to know what the log will say; then with them.
         let mut sketch = from.state.clone();
         transition::finished(&mut sketch, result, &facts(Published::default()))?;
-        let published = self.put_into_git(&from.state, &sketch, item, order, result)?;
-        let mut state = from.state.clone();
-        let said = transition::finished(&mut state, result, &facts(published.clone()))?;
+        let mut published = self.put_into_git(&from.state, &sketch, item, order, result)?;
         // At a remote it moves together with the ledger.
-        if let (Some(kept), Some(commit)) = (&published.kept, &published.commit)
+        if let (Some(kept), Some(commit)) = (&mut published.kept, &published.commit)
             && self.ledger.remote().is_none()
         {
-            self.keep(kept, commit)?;
+            *kept = self.keep(kept, commit, &log_path(&sketch))?;
         }
+        let mut state = from.state.clone();
+        let said = transition::finished(&mut state, result, &facts(published))?;
         let files = attempt_files(self.repo, item, order, result, folder, &secrets);
         Ok(self
             .ledger
             .append(from, state, &said, files, self.by, result.finished)?)
     }
 
-    /// Points a branch that keeps work at its commit; it may be there from before a crash.
-    fn keep(&self, branch: &str, commit: &str) -> anyhow::Result<()> {
+    /// Points a branch that keeps work at its commit. It may be there from before a crash, with a log
+    /// that was rendered when others stood elsewhere. Returns its name, which is another one where
+    /// somebody has made something of that branch.
+    fn keep(&self, branch: &str, commit: &str, log: &str) -> anyhow::Result<String> {
         let why = "keep the work of an attempt";
         match self.ledger.move_branch(branch, None, commit, why) {
-            Err(LedgerError::Git(GitError::Raced { .. }))
-                if self.ledger.branch(branch)?.as_deref() == Some(commit) =>
-            {
-                Ok(())
-            }
-            other => Ok(other?),
+            Err(LedgerError::Git(GitError::Raced { .. })) => {}
+            other => return Ok(other.map(|()| branch.to_owned())?),
         }
+        match self.ledger.branch(branch)? {
+            Some(at) if at == commit => {}
+            Some(at) if self.is_same_work(&at, commit, log)? => {
+                self.ledger.move_branch(branch, Some(&at), commit, why)?;
+            }
+            _ => {
+                let name = format!("{branch}-{}", transition::short(commit));
+                return self.keep(&name, commit, log);
+            }
+        }
+        Ok(branch.to_owned())
+    }
+
+    /// Whether two commits are the same work on the same commit, but for the log.
+    fn is_same_work(&self, one: &str, other: &str, log: &str) -> anyhow::Result<bool> {
+        let parents = |commit: &str| self.repo.commit_info(commit).map(|i| i.parents);
+        if parents(one)? != parents(other)? {
+            return Ok(false);
+        }
+        let changes = self.repo.changes(one, &self.repo.tree_of(other)?)?;
+        Ok(changes.iter().all(|c| c.path == log))
     }
 
     fn put_into_git(
@@ -353,8 +380,7 @@ impl Publisher<'_> {
             order.attempt,
             transition::short(&commit)
         );
-        self.keep(&branch, &commit)?;
-        Ok(Some(branch))
+        Ok(Some(self.keep(&branch, &commit, &log_path(state))?))
     }
 }
 

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use git_pertask::driver::Handed;
 use git_pertask::driver::trust;
 use git_pertask::plan::{Config, Plan};
-use git_pertask::publish::log_path;
+use git_pertask::publish::{log_path, own_files};
 use git_pertask::run::order::{AttemptResult, Order, Verdict};
 use git_pertask::run::state::{Claim, Item, Phase, State, Workflow};
 use git_pertask::run::transition;
@@ -317,10 +317,9 @@ impl World {
             let holds = match self.git.get(&at).parents.as_slice() {
                 [first] if *first == earlier.commit => {
                     let (a, b) = (self.git.tree_of(first), self.git.tree_of(&at));
-                    self.git
-                        .changes(&a, &b)
-                        .iter()
-                        .all(|(piece, _, _)| *piece == log)
+                    let own = own_files(state, &item.key);
+                    let changes = self.git.changes(&a, &b);
+                    changes.iter().all(|(piece, _, _)| own.contains(piece))
                 }
                 [first, second] if *first == earlier.commit => {
                     let origin = self.git.base_of(first, second);

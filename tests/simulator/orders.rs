@@ -337,17 +337,17 @@ impl Sim {
         };
         let mut sketch = before.clone();
         transition::finished(&mut sketch, result, &facts(Published::default()))?;
-        let published = {
+        let mut published = {
             let mut w = self.w();
             w.put_into_git(&plan, (before, &sketch), item, order, result, by)
         };
-        let mut state = before.clone();
-        let said = transition::finished(&mut state, result, &facts(published.clone()))?;
-        if let (Some(kept), Some(commit)) = (&published.kept, &published.commit)
+        if let (Some(kept), Some(commit)) = (&mut published.kept, &published.commit)
             && self.w().is_local()
         {
-            self.keep(machine, kept, commit).await?;
+            *kept = self.keep(machine, kept, commit, &log_path(&sketch)).await?;
         }
+        let mut state = before.clone();
+        let said = transition::finished(&mut state, result, &facts(published))?;
         let leaf = item.leaf_of_attempt(result.attempt);
         let record = Record {
             order: None,
@@ -363,12 +363,34 @@ impl Sim {
     }
 
     /// As `Publisher::keep`.
-    pub async fn keep(&self, machine: usize, branch: &str, commit: &str) -> Result<(), Fail> {
+    pub async fn keep(
+        &self,
+        machine: usize,
+        branch: &str,
+        commit: &str,
+        log: &str,
+    ) -> Result<String, Fail> {
         match self.move_branch(machine, branch, None, commit).await {
-            Err(Fail::Raced) if self.w().branch(machine, branch).as_deref() == Some(commit) => {
-                Ok(())
+            Err(Fail::Raced) => {}
+            other => return other.map(|()| branch.to_owned()),
+        }
+        let at = self.w().branch(machine, branch);
+        let same = at.as_ref().is_some_and(|at| {
+            let w = self.w();
+            let (one, other) = (w.git.get(at), w.git.get(commit));
+            let changes = w.git.changes(&one.tree, &other.tree);
+            one.parents == other.parents && changes.iter().all(|(piece, _, _)| piece == log)
+        });
+        match at {
+            Some(at) if at == commit => Ok(branch.to_owned()),
+            Some(at) if same => {
+                self.move_branch(machine, branch, Some(&at), commit).await?;
+                Ok(branch.to_owned())
             }
-            other => other,
+            _ => {
+                let name = format!("{branch}-{}", transition::short(commit));
+                Box::pin(self.keep(machine, &name, commit, log)).await
+            }
         }
     }
 
@@ -397,7 +419,8 @@ impl Sim {
             order.attempt,
             transition::short(&commit)
         );
-        self.keep(machine, &branch, &commit).await
+        let log = log_path(state);
+        self.keep(machine, &branch, &commit, &log).await.map(drop)
     }
 }
 
