@@ -48,7 +48,11 @@ pub fn items(w: &World, snapshot: &Snapshot, plan: &Plan, ran: &[CheckOutcome]) 
         let place = chain.iter().position(|c| c == commit).map(|n| n + 1);
         place.or_else(|| w.git.is_in(commit, &state.base.commit).then_some(0))
     };
-    let mut found: Vec<GateItem> = of_attempts(state, plan, &evidence, &place).into();
+    let is_in = |one: &str, other: &str| match (place(one)?, place(other)?) {
+        (0, 0) => Some(w.git.is_in(one, other)),
+        (one, other) => Some(one <= other),
+    };
+    let mut found: Vec<GateItem> = of_attempts(state, plan, &evidence, &is_in).into();
     let read = |commit: &str, path: &str| Ok(w.git.file(commit, path));
     match of_files(state, plan, &read) {
         Ok(items) => found.extend(items),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Evidence, Place, counted, excused, merged, unless};
+use super::{Evidence, IsIn, counted, excused, merged, unless};
 use crate::driver::orders::sha256;
 use crate::plan::Plan;
 use crate::run::order::{AgentExit, CheckKind, OrderKind};
@@ -24,7 +24,7 @@ pub(super) fn ordered(
     state: &State,
     plan: &Plan,
     evidence: &[Evidence<'_>],
-    place: Place<'_>,
+    is_in: IsIn<'_>,
 ) -> GateItem {
     let mut wrong = Vec::new();
     let ids: Vec<&str> = plan.tasks.iter().map(|t| t.id.as_str()).collect();
@@ -46,17 +46,14 @@ pub(super) fn ordered(
             .or_else(|| item.attempts.first().map(|a| a.started));
         let Some(began) = began else { continue };
         let from = first.and_then(|e| e.order.as_ref());
-        let from = from.and_then(|o| place(&o.origin));
         for needed in item.depends_on.iter().filter_map(|key| state.item(key)) {
             if needed.phase != Phase::Merged {
                 continue;
             }
-            let in_time = needed
-                .first_merged()
-                .is_some_and(|m| match (place(&m.commit), from) {
-                    (Some(merged), Some(from)) => merged <= from,
-                    _ => m.at <= began,
-                });
+            let in_time = needed.first_merged().is_some_and(|m| {
+                let there = from.and_then(|o| is_in(&m.commit, &o.origin));
+                there.unwrap_or(m.at <= began)
+            });
             if !in_time {
                 wrong.push(format!(
                     "{} began before {} was merged",
@@ -142,7 +139,7 @@ pub(super) fn context(
     state: &State,
     plan: &Plan,
     evidence: &[Evidence<'_>],
-    place: Place<'_>,
+    is_in: IsIn<'_>,
 ) -> GateItem {
     let mut wrong = Vec::new();
     let mut looked_at = 0_usize;
@@ -165,7 +162,7 @@ pub(super) fn context(
             continue;
         }
         looked_at += 1;
-        for prior in before(state, one.item, place(&order.origin), place) {
+        for prior in before(state, one.item, &order.origin, is_in) {
             for task in &prior.tasks {
                 let file = task_file(plan, &task.id).unwrap_or(&task.file);
                 if !order.prompt.contains(file) {
@@ -185,18 +182,13 @@ pub(super) fn context(
 }
 
 /// The items whose work the prompt of an attempt must name: those it needs, and those that were in the
-/// run branch where it started `from`. An order may wait for long, and much be merged meanwhile.
-fn before<'s>(
-    state: &'s State,
-    item: &Item,
-    from: Option<usize>,
-    place: Place<'_>,
-) -> Vec<&'s Item> {
+/// run branch where it started `from`. An order may wait for long, and much be merged meanwhile. What a
+/// person merged by hand may have been there before we knew.
+fn before<'s>(state: &'s State, item: &Item, from: &str, is_in: IsIn<'_>) -> Vec<&'s Item> {
     let there = |other: &Item| {
-        let merged = other.first_merged().and_then(|m| place(&m.commit));
-        merged
-            .zip(from)
-            .is_some_and(|(merged, from)| merged <= from)
+        let merged = other.first_merged();
+        let merged = merged.filter(|m| !m.because.starts_with("merged by "));
+        merged.and_then(|m| is_in(&m.commit, from)) == Some(true)
     };
     merged(state)
         .filter(|other| other.key != item.key)

@@ -134,7 +134,12 @@ pub fn items(look: &Look<'_>, ran: Option<&Ran>) -> anyhow::Result<Vec<GateItem>
         let place = places.get(commit).copied();
         place.or_else(|| early().then_some(0))
     };
-    items.extend(of_attempts(state, plan, &evidence, &place));
+    let is_in = |one: &str, other: &str| match (place(one)?, place(other)?) {
+        // Both are in the base as it is since an amendment.
+        (0, 0) => look.repo.is_ancestor(one, other).ok(),
+        (one, other) => Some(one <= other),
+    };
+    items.extend(of_attempts(state, plan, &evidence, &is_in));
     items.extend(of_files(state, plan, &read)?);
     let head = short(&state.run_branch.head);
     let final_build = line_of(build(plan));
@@ -266,9 +271,9 @@ pub struct Evidence<'s> {
     pub result: Option<AttemptResult>,
 }
 
-/// The place of a commit in the run branch, counted from the base, which is 0; `None` where it is not
-/// known.
-pub type Place<'a> = &'a dyn Fn(&str) -> Option<usize>;
+/// Whether the first of two commits of base and run branch is in the second, or the same; `None` where
+/// that is not known.
+pub type IsIn<'a> = &'a dyn Fn(&str, &str) -> Option<bool>;
 
 /// The items that are computed from the attempts on record alone.
 #[must_use]
@@ -276,12 +281,12 @@ pub fn of_attempts(
     state: &State,
     plan: &Plan,
     evidence: &[Evidence<'_>],
-    place: Place<'_>,
+    is_in: IsIn<'_>,
 ) -> [GateItem; 4] {
     [
-        attempts::ordered(state, plan, evidence, place),
+        attempts::ordered(state, plan, evidence, is_in),
         so_far(state, attempts::fresh(state, evidence)),
-        so_far(state, attempts::context(state, plan, evidence, place)),
+        so_far(state, attempts::context(state, plan, evidence, is_in)),
         so_far(state, attempts::validated(state, plan, evidence)),
     ]
 }
