@@ -491,14 +491,7 @@ impl<'a> Driver<'a> {
             }
             Action::AdoptRun { commit } => {
                 let info = self.repo.commit_info(commit)?;
-                let mut merged = Vec::new();
-                for item in state.items.iter().filter(|i| !i.is_settled()) {
-                    if let Some(branch) = &item.branch
-                        && self.repo.is_ancestor(&branch.head, commit)?
-                    {
-                        merged.push(item.key.clone());
-                    }
-                }
+                let merged = self.inside(&state, commit)?;
                 let mut said = transition::run_adopted(
                     &mut state,
                     commit,
@@ -535,6 +528,7 @@ impl<'a> Driver<'a> {
                     return Ok(());
                 };
                 let mut said = transition::merged(&mut state, item, &commit, Timestamp::now())?;
+                said.push_str(&self.taken_along(&mut state, &commit)?);
                 said.push_str(&self.judged(&mut state)?);
                 self.record(snapshot, state, &said, Vec::new(), audience)
             }

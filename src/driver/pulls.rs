@@ -393,7 +393,8 @@ impl Driver<'_> {
             Action::TakeMerged { item } => self.take_merged(snapshot, state, item, audience),
             Action::TakeClosed { item, closed } => {
                 let mut state = state;
-                let said = transition::closed(&mut state, item, *closed)?;
+                let pull = self.pull(item).context("its pull request is gone")?;
+                let said = taken::closed(&mut state, item, pull, *closed, self.seen_at())?;
                 self.record(snapshot, state, &said, Vec::new(), audience)
             }
             Action::Close { item } => self.close(snapshot, state, item, audience),
@@ -593,7 +594,8 @@ pub fn targets(state: &State) -> Vec<Target> {
     for item in &state.items {
         // One may have been opened and never recorded, before the item was left out.
         let open = match &item.pull {
-            Some(pull) => !pull.closed,
+            // Who said something there before it was closed is told what came of it.
+            Some(pull) => !pull.closed || pull.heard.iter().any(|h| !h.answered),
             None => item.branch.is_some(),
         };
         let wanted = match &item.phase {
@@ -607,7 +609,7 @@ pub fn targets(state: &State) -> Vec<Target> {
             found.push(Target {
                 key: item.key.clone(),
                 branch: format!("pertask/{}/{leaf}", state.run),
-                number: item.pull.as_ref().map(|p| p.number),
+                number: number(item.pull.as_ref()),
             });
         }
     }
@@ -617,10 +619,16 @@ pub fn targets(state: &State) -> Vec<Target> {
         found.push(Target {
             key: LAST.to_owned(),
             branch: state.run_branch.name.clone(),
-            number: known.map(|p| p.number),
+            number: number(known),
         });
     }
     found
+}
+
+/// By which number a pull request is looked for. Of one that is closed somebody may have opened
+/// another from the same branch: then that is the one, and it is found by the branch.
+fn number(ours: Option<&Pull>) -> Option<u64> {
+    ours.filter(|p| !p.closed).map(|p| p.number)
 }
 
 /// A pause between polls; tests shorten it, in builds with debug assertions only.

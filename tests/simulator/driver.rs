@@ -12,7 +12,7 @@ use git_pertask::plan::{Config, Plan};
 use git_pertask::publish::{judged_files, log_for, log_path, report_for, report_path};
 use git_pertask::run::decide::{Action, Facts, Wait, decide};
 use git_pertask::run::order::{AttemptResult, CheckKind, CheckOutcome, Order, OrderKind};
-use git_pertask::run::state::{Claim, Item, Phase, State, Workflow};
+use git_pertask::run::state::{Claim, Phase, State, Workflow};
 use git_pertask::run::transition;
 use git_pertask::run::{BASE, GATE, P0};
 use jiff::Timestamp;
@@ -402,16 +402,8 @@ impl Driver {
             }
             // in `Driver::act`
             Action::AdoptRun { commit } => {
-                let (merged, author) = {
-                    let w = self.sim.w();
-                    let inside = |i: &&Item| {
-                        let branch = i.branch.as_ref();
-                        branch.is_some_and(|b| w.git.is_in(&b.head, commit))
-                    };
-                    let open = state.items.iter().filter(|i| !i.is_settled());
-                    let merged: Vec<String> = open.filter(inside).map(|i| i.key.clone()).collect();
-                    (merged, person(&w.git.get(commit).by))
-                };
+                let merged = self.inside(&state, commit);
+                let author = person(&self.sim.w().git.get(commit).by);
                 let now = self.now();
                 let mut said = transition::run_adopted(&mut state, commit, &merged, &author, now);
                 said.push_str(&self.judged(&mut state));
@@ -446,6 +438,7 @@ impl Driver {
                     return Ok(());
                 };
                 let mut said = transition::merged(&mut state, item, &commit, self.now())?;
+                said.push_str(&self.taken_along(&mut state, &commit));
                 said.push_str(&self.judged(&mut state));
                 self.record(snapshot, state, Step::of(said)).await
             }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use git_pertask::driver::pulls::hear::{Said, follow};
-use git_pertask::driver::pulls::taken::{approval, farewell, merged_because};
+use git_pertask::driver::pulls::taken::{approval, closed as closed_there, merged_because};
 use git_pertask::driver::pulls::{noted, targets};
 use git_pertask::forge::{Asked, Merging, Page};
 use git_pertask::plan::MergeMethod;
@@ -394,7 +394,11 @@ impl Driver {
             Action::TakeMerged { item } => self.take_merged(snapshot, state, item).await,
             // in `Driver::there`
             Action::TakeClosed { item, closed } => {
-                let said = transition::closed(&mut state, item, *closed)?;
+                let pull = self.pull(item).cloned();
+                let pull =
+                    pull.ok_or_else(|| Fail::Error("its pull request is gone".to_owned()))?;
+                let at = self.seen_at();
+                let said = closed_there(&mut state, item, &pull, *closed, at)?;
                 self.record(snapshot, state, Step::of(said)).await
             }
             Action::Close { item } => self.close(snapshot, state, item).await,
@@ -715,8 +719,31 @@ impl Driver {
             ..merged
         };
         let mut said = transition::taken(&mut state, key, merged, &head)?;
+        said.push_str(&self.taken_along(&mut state, &head));
         said.push_str(&self.judged(&mut state));
         self.record(snapshot, state, Step::of(said)).await
+    }
+
+    /// `Driver::inside`
+    pub fn inside(&self, state: &State, commit: &str) -> Vec<String> {
+        let w = self.sim.w();
+        let inside = |i: &&Item| {
+            let branch = i.branch.as_ref();
+            branch.is_some_and(|b| w.git.is_in(&b.head, commit))
+        };
+        let open = state.items.iter().filter(|i| !i.is_settled());
+        open.filter(inside).map(|i| i.key.clone()).collect()
+    }
+
+    /// `Driver::taken_along`
+    pub fn taken_along(&self, state: &mut State, head: &str) -> String {
+        let others = self.inside(state, head);
+        if others.is_empty() {
+            return String::new();
+        }
+        let by = person(&self.sim.w().git.get(head).by);
+        let said = transition::run_adopted(state, head, &others, &by, self.now());
+        format!("; {said}")
     }
 
     /// `Driver::close`
@@ -741,7 +768,7 @@ impl Driver {
             }
         }
         let at = self.seen_at();
-        let said = farewell(&mut state, key, &pull, at)?;
+        let said = closed_there(&mut state, key, &pull, true, at)?;
         self.record(snapshot, state, Step::of(said)).await
     }
 

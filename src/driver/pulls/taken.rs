@@ -78,8 +78,42 @@ impl Driver<'_> {
             ..merged
         };
         let mut said = transition::taken(&mut state, key, merged, &head)?;
+        said.push_str(&self.taken_along(&mut state, &head)?);
         said.push_str(&self.judged(&mut state)?);
         self.record(snapshot, state, &said, Vec::new(), audience)
+    }
+
+    /// Open items whose branches are in a commit.
+    pub(in crate::driver) fn inside(
+        &self,
+        state: &State,
+        commit: &str,
+    ) -> anyhow::Result<Vec<String>> {
+        let mut found = Vec::new();
+        for item in state.items.iter().filter(|i| !i.is_settled()) {
+            if let Some(branch) = &item.branch
+                && self.repo.is_ancestor(&branch.head, commit)?
+            {
+                found.push(item.key.clone());
+            }
+        }
+        Ok(found)
+    }
+
+    /// Takes note of items that somebody has brought into the run branch before `head`: nothing is
+    /// left of them to be merged, or to open a pull request for. Says so.
+    pub(in crate::driver) fn taken_along(
+        &self,
+        state: &mut State,
+        head: &str,
+    ) -> anyhow::Result<String> {
+        let others = self.inside(state, head)?;
+        if others.is_empty() {
+            return Ok(String::new());
+        }
+        let by = self.repo.commit_info(head)?.author;
+        let said = transition::run_adopted(state, head, &others, &by, Timestamp::now());
+        Ok(format!("; {said}"))
     }
 
     pub(super) fn close(
@@ -100,7 +134,7 @@ impl Driver<'_> {
                 seen.last = None;
             }
         }
-        let said = farewell(&mut state, key, &pull, self.seen_at())?;
+        let said = closed(&mut state, key, &pull, true, self.seen_at())?;
         self.record(snapshot, state, &said, Vec::new(), audience)
     }
 
@@ -179,22 +213,24 @@ pub fn approval(
     }
 }
 
-/// Takes note that a pull request was closed by us, be it one that was opened and never recorded.
+/// Takes note that a pull request is closed, or open again, be it one that is not the one on record:
+/// opened and never recorded, or opened by somebody in its place.
 ///
 /// # Errors
 /// [`transition::NotPossible`] when there is no such item.
-pub fn farewell(
+pub fn closed(
     state: &mut State,
     key: &str,
     pull: &SeenPull,
+    is_closed: bool,
     at: Timestamp,
 ) -> Result<String, transition::NotPossible> {
     let known = if key == LAST {
-        state.pull.is_some()
+        state.pull.as_ref()
     } else {
-        state.item(key).is_some_and(|i| i.pull.is_some())
+        state.item(key).and_then(|i| i.pull.as_ref())
     };
-    if !known {
+    if known.is_none_or(|p| p.number != pull.number) {
         let unrecorded = Pull {
             number: pull.number,
             url: pull.url.clone(),
@@ -204,7 +240,7 @@ pub fn farewell(
         };
         transition::shown(state, key, unrecorded)?;
     }
-    transition::closed(state, key, true)
+    transition::closed(state, key, is_closed)
 }
 
 /// Why a pull request was merged that somebody (an account, and whether it may decide) has merged at
@@ -218,10 +254,10 @@ pub fn merged_because(
     viewer: u64,
 ) -> String {
     match state.item(key).map(|i| &i.phase) {
-        // By us, or by a merge queue's bot.
+        // By us, or by a merge queue's bot. At another commit it was the person whose token we use.
         Some(Phase::Approved {
             because, commit, ..
-        }) if viewer == by.id || (by.bot && commit == head) => because.clone(),
+        }) if commit == head && (viewer == by.id || by.bot) => because.clone(),
         _ if key == LAST => format!("merged by {}", by.login),
         _ if permitted => format!("merged by hand by {}", by.login),
         _ => format!("merged by {}, who may not decide", by.login),

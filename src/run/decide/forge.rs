@@ -81,9 +81,11 @@ pub(super) fn ended(state: &State, facts: &Facts, decision: &mut Decision) {
     }
 }
 
-/// Whether the pull request was closed or opened again since we last recorded it.
+/// Whether the pull request was closed or opened again since we last recorded it. One that was never
+/// recorded is news when it is closed: what is said there can only be acted on once it is known.
 fn is_news(ours: Option<&Pull>, pull: &SeenPull) -> bool {
-    ours.is_some_and(|p| p.closed != (pull.standing == PullStanding::Closed))
+    let closed = pull.standing == PullStanding::Closed;
+    ours.map_or(closed, |p| p.closed != closed)
 }
 
 /// The pull request of an item that was left out is closed.
