@@ -7,10 +7,13 @@ use std::rc::Rc;
 use git_pertask::run::decide::{Decision, Facts, Wait};
 use git_pertask::run::state::State;
 
+use git_pertask::run::seen::PullStanding;
+
 use super::driver::Rest;
+use super::hub::Pull;
 use super::invariants;
 use super::store::Entry;
-use super::world::{Fail, LEDGER, Pid, World};
+use super::world::{Fail, LEDGER, Pid, RUN, World};
 
 #[derive(Default)]
 pub struct Audit {
@@ -29,9 +32,9 @@ pub struct Audit {
     pub tries: BTreeMap<String, u32>,
     /// Commits at which the tool merged pull requests, with the item's branch.
     pub merged: BTreeSet<(String, String)>,
-    /// How many pull requests the tool opened from each branch.
-    pub opened: BTreeMap<String, u32>,
-    /// When people last closed a pull request or sent it to another branch.
+    /// The same of merges in the name of whose token people's machines use, by whomever.
+    pub merged_by_owner: BTreeSet<(String, String)>,
+    /// When people last closed a pull request or sent it to another branch, or when it was merged.
     pub touched: BTreeMap<u64, i64>,
     /// Pull requests that people opened again.
     pub reopened: BTreeSet<u64>,
@@ -127,13 +130,20 @@ impl World {
     pub fn audit_opens(&mut self, branch: &str) {
         // Somebody may have closed the other, or sent it elsewhere, just after it was looked for.
         let now = self.now;
-        let ours = self.hub.pulls.iter().filter(|p| p.branch == branch);
-        let touched = ours.filter_map(|p| self.audit.touched.get(&p.number)).max();
-        let late = touched.is_some_and(|at| now - at < 30_000);
-        let times = self.audit.opened.entry(branch.to_owned()).or_default();
-        *times += 1;
-        if *times > 1 && !late {
-            let why = format!("no two pull requests for one branch: {branch}");
+        let late = |p: &&Pull| {
+            let touched = self.audit.touched.get(&p.number);
+            touched.is_some_and(|at| now - at < 30_000)
+        };
+        // The run branch has another one after its first was merged.
+        let run_branch = format!("pertask/{RUN}/main");
+        let done =
+            |p: &&Pull| branch == run_branch && matches!(p.standing, PullStanding::Merged { .. });
+        let mut ours = self.hub.pulls.iter().filter(|p| p.branch == branch);
+        if let Some(other) = ours.find(|p| !late(p) && !done(p)) {
+            let why = format!(
+                "no two pull requests for one branch: {branch} has #{}",
+                other.number
+            );
             self.breaks(why);
         }
     }
@@ -153,7 +163,8 @@ impl World {
                     Fail::Not(why) => {
                         self.breaks(format!("a step that is decided on can be taken: {why}"));
                     }
-                    Fail::Error(why) if self.calm => {
+                    // One that began before may have seen what was.
+                    Fail::Error(why) if self.calm && pid > self.last_of_trouble => {
                         self.breaks(format!("without faults nothing goes wrong: {why}"));
                     }
                     _ => {}

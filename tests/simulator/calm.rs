@@ -150,10 +150,15 @@ impl World {
                 if !bad.iter().all(mendable) {
                     self.breaks(format!("what was done in order can be finished: {bad:?}"));
                 }
-                self.mend(&state.run_branch.name);
+                let _ = self.mend(&state.run_branch.name);
             }
             Wait::Base { .. } => self.join(&state.run_branch.name, BASE_BRANCH),
-            Wait::BaseBroken | Wait::Elsewhere { .. } | Wait::Here { .. } => {}
+            Wait::BaseBroken => {
+                if self.mend(BASE_BRANCH) || self.base_is_behind(state) {
+                    return Some(Typed::Amend);
+                }
+            }
+            Wait::Elsewhere { .. } | Wait::Here { .. } => {}
         }
         None
     }
@@ -262,17 +267,22 @@ impl World {
         Some(Typed::Amend)
     }
 
-    /// Somebody puts right on a branch what does not build.
-    fn mend(&mut self, branch: &str) {
+    /// Whether the base has moved on since its plan was read.
+    fn base_is_behind(&self, state: &State) -> bool {
+        self.refs.get(BASE_BRANCH) != Some(&state.base.commit)
+    }
+
+    /// Somebody puts right on a branch what does not build; says whether there was anything.
+    fn mend(&mut self, branch: &str) -> bool {
         let Some(head) = self.refs.get(branch).cloned() else {
-            return;
+            return false;
         };
         let tree = self.git.tree_of(&head);
         let there = self.git.tree(&tree);
         let plan = self.state().map(|e| Rc::clone(&e.plan));
-        let Some(plan) = plan else { return };
+        let Some(plan) = plan else { return false };
         let tasks = plan.tasks.iter().map(|t| &t.file);
-        let gone = tasks.filter(|f| !there.contains_key(*f));
+        let gone = tasks.filter(|f| branch != BASE_BRANCH && !there.contains_key(*f));
         let gone: Vec<(String, String)> =
             gone.map(|f| (f.clone(), format!("{f}.mended"))).collect();
         let mut bad: Vec<(String, String)> = self
@@ -287,7 +297,7 @@ impl World {
             .collect();
         bad.extend(gone);
         if bad.is_empty() {
-            return;
+            return false;
         }
         let edits: Vec<(&str, Option<&str>)> = bad
             .iter()
@@ -300,6 +310,7 @@ impl World {
         self.audit.by_person = true;
         self.set_ref(branch, Some(&commit), ADA);
         self.audit.by_person = false;
+        true
     }
 
     /// The last pull request is merged; one that was closed is opened first.

@@ -163,6 +163,19 @@ impl Hub {
         heads
     }
 
+    /// Every head it had before some time.
+    pub fn heads_before(&self, number: u64, time: i64) -> Vec<String> {
+        let past = self.past.get(&number);
+        let past = past.map(Vec::as_slice).unwrap_or_default();
+        let past = past.iter().filter(|(at, _)| *at <= time);
+        past.map(|(_, p)| p.head.clone()).collect()
+    }
+
+    /// Index of the account whose token people's machines use.
+    pub fn owner(&self) -> usize {
+        self.tokens.0
+    }
+
     /// The pull request meant by a branch: the open one, else the newest.
     pub fn of_branch(&self, branch: &str) -> Option<&Pull> {
         let ours = || self.pulls.iter().rev().filter(|p| p.branch == branch);
@@ -245,6 +258,7 @@ impl World {
                     at,
                 };
                 let number = pull.number;
+                self.audit.touched.insert(number, self.now);
                 self.hub.pulls[n].standing = standing;
                 self.note(|| {
                     format!("  forge: #{number} is in what was pushed, and merged with it")
@@ -445,11 +459,15 @@ impl World {
             at,
         };
         self.note(|| format!("  forge: #{number} is merged by {name} as {}", &commit[..6]));
-        let mergers = (pull.branch.clone(), pull.base.clone());
+        self.audit.touched.insert(number, self.now);
+        if by == self.hub.owner() {
+            let at = (pull.branch.clone(), head.to_owned());
+            self.audit.merged_by_owner.insert(at);
+        }
         if let Some(pull) = self.hub.pull_mut(number) {
             pull.standing = standing;
         }
-        self.set_ref(&mergers.1, Some(&commit), by);
+        self.set_ref(&pull.base, Some(&commit), by);
         Merging::Done(commit)
     }
 
@@ -468,6 +486,13 @@ impl World {
             || changes
                 .iter()
                 .any(|(at, n, may)| *n == who && !may && *at >= since)
+    }
+
+    /// Whether an account may decide now, and might at every moment since.
+    pub fn always_permitted_since(&self, who: usize, since: i64) -> bool {
+        let changes = &self.audit.permissions;
+        self.hub.members[who].may_write
+            && !changes.iter().any(|(at, n, _)| *n == who && *at >= since)
     }
 
     /// Whether an account might ever decide.

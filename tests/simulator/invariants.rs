@@ -8,14 +8,14 @@ use std::rc::Rc;
 
 use git_pertask::forge::words::Command as Word;
 use git_pertask::plan::{CheckpointPolicy, ForgeKind, Risk};
-use git_pertask::publish::log_path;
+use git_pertask::publish::{log_path, report_path};
 use git_pertask::run::decide::{Action, Decision, Facts};
 use git_pertask::run::order::{OrderKind, Verdict};
 use git_pertask::run::seen::PullStanding;
 use git_pertask::run::state::{Attempt, Decision as Opinion, Item, Outcome, Phase, State};
 use git_pertask::run::{BASE, GATE, P0};
 
-use super::hub::{Kind, Pull};
+use super::hub::{Kind, Pull, Said};
 use super::store::Entry;
 use super::world::World;
 
@@ -432,7 +432,12 @@ fn merged_was_approved(w: &World, before: &Rc<Entry>, after: &Rc<Entry>) -> Held
                 .as_ref()
                 .map(|x| x.name.clone())
                 .unwrap_or_default();
-            let known = w.audit.merged.contains(&(leaf, merged.head.clone()));
+            let at = (leaf, merged.head.clone());
+            // A person whose token we use merges what we would have merged: it is the same account.
+            let approved =
+                matches!(&a.phase, Phase::Approved { commit, .. } if *commit == merged.head);
+            let known =
+                w.audit.merged.contains(&at) || (approved && w.audit.merged_by_owner.contains(&at));
             held(known, || {
                 format!("{} at {} was merged by nobody", a.key, &merged.head[..6])
             })?;
@@ -690,14 +695,15 @@ pub fn same_content(w: &World, state: &State, earlier: &str, later: &str) -> boo
     if !w.git.knows(earlier) || !w.git.is_in(earlier, later) {
         return false;
     }
-    let log = log_path(state);
+    // The report of the P0 validation is rendered like the log.
+    let (log, report) = (log_path(state), report_path(state));
     match w.git.get(later).parents.as_slice() {
         [first] => {
             let (a, b) = (w.git.tree_of(first), w.git.tree_of(later));
             w.git
                 .changes(&a, &b)
                 .iter()
-                .all(|(piece, _, _)| *piece == log)
+                .all(|(piece, _, _)| *piece == log || *piece == report)
                 && same_content(w, state, earlier, first)
         }
         [first, second] => {
@@ -790,7 +796,9 @@ fn approved_in(
         }
         let sees = |commit: &str| same_content(w, state, commit, head);
         let opinion = match (&said.kind, &command) {
-            (Kind::Approval { .. }, _) => Some(sees(&said.before_eyes)),
+            (Kind::Approval { .. }, _) => {
+                Some(sees(&said.before_eyes) || put_back(w, pull, said, head, &log_path(state)))
+            }
             (Kind::Changes { .. }, _) => None,
             (Kind::Dismissed, _) => Some(false),
             (_, Some(Word::Approve { sha })) => Some(w.git.knows(sha) && sees(sha)),
@@ -802,7 +810,9 @@ fn approved_in(
         match opinion {
             Some(true) => drop(approving.insert(said.who)),
             Some(false) => {}
-            None => drop(refusing.insert(said.who)),
+            // Who might not decide at some moment of them was not in the way then.
+            None if w.always_permitted_since(said.who, since) => drop(refusing.insert(said.who)),
+            None => {}
         }
     }
     held(refusing.is_empty(), || {
@@ -818,6 +828,19 @@ fn approved_in(
     held(approving.len() >= needed, || {
         format!("{approving:?} approve, {needed} are needed")
     })
+}
+
+/// Whether a branch that was at `head` was rewritten with the same difference, approved there, and put
+/// back: what was approved is that difference.
+fn put_back(w: &World, pull: &Pull, said: &Said, head: &str, log: &str) -> bool {
+    let earlier = w.hub.heads_before(pull.number, said.at.as_millisecond());
+    let Some(base) = w.refs.get(&pull.base) else {
+        return false;
+    };
+    let patch = |commit: &str| w.git.patch(&w.git.base_of(base, commit), commit, log);
+    w.git.knows(&said.before_eyes)
+        && earlier.iter().any(|h| h == head)
+        && patch(&said.before_eyes) == patch(head)
 }
 
 /// Keeps what later steps are held against.

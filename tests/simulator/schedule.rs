@@ -276,6 +276,7 @@ impl Schedule {
         {
             let mut w = self.sim.w();
             w.calm = true;
+            w.last_of_trouble = w.new_pid();
             w.note(|| "all is calm".to_owned());
             for machine in &mut w.machines {
                 machine.off = 0;

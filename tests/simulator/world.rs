@@ -134,6 +134,8 @@ pub struct World {
     pub actions: Actions,
     /// No faults any more, and people approve everything.
     pub calm: bool,
+    /// The last process that began before all was calm.
+    pub last_of_trouble: Pid,
     /// What an invariant said first.
     pub broken: Option<String>,
     pub audit: Audit,
@@ -167,6 +169,7 @@ impl World {
             hub: Hub::new(&setup),
             actions: Actions::default(),
             calm: false,
+            last_of_trouble: 0,
             broken: None,
             audit: Audit::default(),
             effects: 0,
