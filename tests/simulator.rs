@@ -6,10 +6,14 @@
 //! and people approve everything, the run must come to its end.
 //!
 //! - `cargo test --test simulator`: fixed seeds, seconds;
-//! - `SEEDS=10000 SHARD=1/4 cargo test --release --test simulator long -- --ignored --nocapture`;
-//! - `SEED=4711 cargo test --test simulator one_seed -- --ignored --nocapture`: the trace of one.
+//! - `cargo test --test simulator campaign -- --ignored --nocapture`: 10,000 seeds from `PERTASK_SEED` on
+//!   (`PERTASK_SEEDS` another number), in shards as `tests/support/campaign.rs` has it;
+//! - `PERTASK_SEED=4711 cargo test --test simulator one_seed -- --ignored --nocapture`: the trace of one.
 
 #![expect(clippy::unwrap_used, reason = "a failing helper is a failing test")]
+
+#[path = "support/campaign.rs"]
+mod campaign;
 
 #[path = "simulator/audit.rs"]
 mod audit;
@@ -29,6 +33,10 @@ mod hub;
 mod invariants;
 #[path = "simulator/jobs.rs"]
 mod jobs;
+#[path = "simulator/line.rs"]
+mod line;
+#[path = "simulator/met.rs"]
+mod met;
 #[path = "simulator/orders.rs"]
 mod orders;
 #[path = "simulator/people.rs"]
@@ -50,60 +58,51 @@ mod world;
 
 use std::collections::BTreeMap;
 
-/// A seed that broke something, and what.
-struct Failure {
-    seed: u64,
-    what: String,
-}
+use campaign::{Campaign, Tried};
+use schedule::Outcome;
 
-/// Runs seeds; panics of the product are failures as well.
-fn campaign(seeds: impl Iterator<Item = u64>) -> (Vec<Failure>, u64, BTreeMap<&'static str, u64>) {
-    let (mut failures, mut steps) = (Vec::new(), 0);
-    let mut met = BTreeMap::new();
-    for seed in seeds {
-        match std::panic::catch_unwind(|| schedule::run(seed, false)) {
-            Ok(outcome) => {
-                steps += outcome.steps as u64;
-                for (what, times) in outcome.met {
-                    *met.entry(what).or_default() += times;
-                }
-                if let Some(what) = outcome.broken {
-                    failures.push(Failure { seed, what });
-                }
-            }
-            Err(panic) => {
-                let what = panic.downcast_ref::<String>().cloned();
-                let what = what.or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()));
-                let what = format!("panic: {}", what.unwrap_or_default());
-                failures.push(Failure { seed, what });
+/// How many seeds the quick form has.
+const FIXED: u64 = 300;
+/// How many seeds the long form has.
+const LONG: u64 = 10_000;
+
+/// Runs a seed; a panic of the product is a failure as well.
+fn seed(seed: u64, traced: bool) -> Outcome {
+    match std::panic::catch_unwind(|| schedule::run(seed, traced)) {
+        Ok(outcome) => outcome,
+        Err(panic) => {
+            let what = panic.downcast_ref::<String>().cloned();
+            let what = what.or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()));
+            Outcome {
+                broken: Some(format!("panic: {}", what.unwrap_or_default())),
+                trace: Vec::new(),
+                steps: 0,
+                met: BTreeMap::new(),
             }
         }
     }
-    (failures, steps, met)
 }
 
-fn told(failures: &[Failure]) -> String {
-    let lines = failures.iter().map(|f| {
-        format!(
-            "seed {}: {}\n  SEED={} cargo test --test simulator one_seed -- --ignored --nocapture",
-            f.seed, f.what, f.seed
-        )
-    });
-    lines.collect::<Vec<_>>().join("\n")
+/// What a seed broke, with the command that shows it.
+fn told(seed: u64, what: &str) -> String {
+    format!(
+        "seed {seed}: {what}\n  PERTASK_SEED={seed} cargo test --test simulator one_seed -- --ignored --nocapture"
+    )
 }
 
 #[test]
 fn fixed_seeds_keep_every_invariant() {
-    let (failures, _, _) = campaign(1..=300);
-    assert!(failures.is_empty(), "{}", told(&failures));
+    let tried = (1..=FIXED).filter_map(|n| Some(told(n, &seed(n, false).broken?)));
+    let broken: Vec<String> = tried.collect();
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
 }
 
 #[test]
 fn the_same_seed_twice_gives_the_same_trace() {
-    for seed in 1..=20 {
-        let (one, other) = (schedule::run(seed, true), schedule::run(seed, true));
-        assert!(one.trace.len() > 50);
-        assert_eq!(one.trace, other.trace, "seed {seed}");
+    for n in 1..=20 {
+        let (one, other) = (seed(n, true), seed(n, true));
+        assert!(one.trace.len() > 20);
+        assert_eq!(one.trace, other.trace, "seed {n}");
     }
 }
 
@@ -113,42 +112,67 @@ fn number(name: &str, default: u64) -> u64 {
 }
 
 #[test]
-#[ignore = "SEED=… shows the trace of one seed"]
+#[ignore = "PERTASK_SEED=… shows the trace of one seed"]
 fn one_seed() {
-    let seed = number("SEED", 1);
-    let outcome = schedule::run(seed, true);
+    let n = number("PERTASK_SEED", 1);
+    let outcome = seed(n, true);
     for line in &outcome.trace {
         println!("{line}");
     }
-    assert_eq!(outcome.broken, None, "seed {seed}");
+    assert_eq!(outcome.broken, None, "seed {n}");
 }
 
+/// Every twentieth seed is run twice.
+const TWICE: u64 = 20;
+
 #[test]
-#[ignore = "SEEDS=10000 SHARD=i/n: the long form"]
-fn long() {
-    let seeds = number("SEEDS", 10_000);
-    let shard = std::env::var("SHARD").unwrap_or_else(|_| "1/1".to_owned());
-    let (at, of) = shard.split_once('/').unwrap();
-    let (at, of): (u64, u64) = (at.parse().unwrap(), of.parse().unwrap());
-    let first = number("FROM", 1);
-    let began = std::time::Instant::now();
-    let mine = (first..first + seeds).filter(|s| s % of == at % of);
-    let count = mine.clone().count();
-    let (failures, steps, met) = campaign(mine);
-    println!("{}", told(&failures));
-    println!("met: {met:?}");
+#[ignore = "the long form: many seeds, in shards"]
+fn campaign_of_seeds() {
+    let campaign = Campaign::from_env("simulator", 40);
+    let count = number("PERTASK_SEEDS", LONG);
+    let list = |(): &()| -> Vec<u64> { (campaign.seed..campaign.seed + count).collect() };
+    let trial = |(): &(), n: &u64| {
+        let twice = n % TWICE == 0;
+        let outcome = seed(*n, twice);
+        let mut wrong = outcome.broken.clone();
+        let mut counts = vec![("steps", outcome.steps)];
+        if twice {
+            counts.push(("twice", 1));
+            if seed(*n, true).trace != outcome.trace {
+                wrong = wrong.or_else(|| Some("another trace the second time".to_owned()));
+            }
+        }
+        let met = outcome.met.iter();
+        counts.extend(met.map(|(what, times)| (*what, usize::try_from(*times).unwrap())));
+        Tried {
+            class: "simulator: seeds".to_owned(),
+            wrong: wrong.map(|what| told(*n, &what)),
+            counts,
+        }
+    };
+    let sum = campaign.drive(|| (), list, trial);
+    let times = |what: &str| sum.counts.get(what).copied().unwrap_or_default();
+    let mut kinds: Vec<(usize, &str)> = met::all().iter().map(|k| (times(k), *k)).collect();
+    kinds.sort_unstable();
+    for (times, kind) in &kinds {
+        println!("met: {times:>8}  {kind}");
+    }
+    let met = kinds.iter().filter(|(times, _)| *times > 0).count();
+    let seed = campaign.seed;
     println!(
-        "{} seeds, {steps} steps, {:.1} s",
-        count,
-        began.elapsed().as_secs_f64()
+        "figure: simulator: kinds of trouble met | {met} of {}, the rarest ({}) {} times | {seed}",
+        kinds.len(),
+        kinds[0].1,
+        kinds[0].0
     );
-    println!(
-        "figure: simulator seeds | {} of {count} | 1..{seeds} shard {shard}",
-        count - failures.len()
+    campaign.report(
+        &sum,
+        &[
+            ("steps", "simulator: steps, each with every invariant"),
+            ("twice", "simulator: seeds run twice, with the same trace"),
+        ],
     );
-    assert!(
-        failures.is_empty(),
-        "{} seeds broke something",
-        failures.len()
-    );
+    let tried: usize = sum.tried.values().sum();
+    let whole = u64::try_from(tried).is_ok_and(|tried| tried >= LONG);
+    assert!(!whole || met == kinds.len(), "some kinds were never met");
 }

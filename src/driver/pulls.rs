@@ -314,10 +314,11 @@ impl Driver<'_> {
             Merging::Done(commit) => {
                 self.ledger.refresh(&self.base_branch)?;
                 // Somebody may have sent it to another branch since it was looked at.
-                if !self
-                    .repo
-                    .is_ancestor(&state.run_branch.head, &commit)
-                    .unwrap_or(false)
+                let there = self.ledger.branch(&state.run_branch.name)?;
+                let is_in = |one: &str, other: &str| self.repo.is_ancestor(one, other);
+                let took = |there: &String| is_in(&commit, there).unwrap_or(false);
+                if !there.as_ref().is_some_and(took)
+                    || !is_in(&state.run_branch.head, &commit).unwrap_or(false)
                 {
                     self.look_anew();
                     return Ok(None);

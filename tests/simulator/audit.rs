@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use git_pertask::run::decide::{Decision, Facts, Wait};
+use git_pertask::run::decide::{Action, Decision, Facts, Wait};
 use git_pertask::run::state::State;
 
 use git_pertask::run::seen::PullStanding;
@@ -36,6 +36,8 @@ pub struct Audit {
     pub merged_by_owner: BTreeSet<(String, String)>,
     /// When people last closed a pull request or sent it to another branch, or when it was merged.
     pub touched: BTreeMap<u64, i64>,
+    /// Pull requests that were opened because people had just closed another, or sent it elsewhere.
+    pub twins: BTreeSet<u64>,
     /// Pull requests that people opened again.
     pub reopened: BTreeSet<u64>,
     /// The ledger's commit when it was last looked at.
@@ -115,6 +117,18 @@ impl World {
         }
         for action in &decision.actions {
             self.audit.meets(invariants::kind_of(action));
+            if let Action::Free { why, .. } = action
+                && why.contains("deadline")
+            {
+                self.audit.meets("a claim freed by its deadline");
+            }
+        }
+        if decision
+            .waits
+            .iter()
+            .any(|w| matches!(w, Wait::Budget { .. }))
+        {
+            self.audit.meets("a limit of money or time");
         }
     }
 
@@ -127,17 +141,20 @@ impl World {
         }
     }
 
-    pub fn audit_opens(&mut self, branch: &str) {
+    pub fn audit_opens(&mut self, branch: &str, number: u64) {
         // Somebody may have closed the other, or sent it elsewhere, just after it was looked for.
         let now = self.now;
         let late = |p: &&Pull| {
             let touched = self.audit.touched.get(&p.number);
             touched.is_some_and(|at| now - at < 30_000)
         };
-        // The run branch has another one after its first was merged.
+        // The run branch has another one after its first was merged, or closed when it was not wanted
+        // yet.
         let run_branch = format!("pertask/{RUN}/main");
-        let done =
-            |p: &&Pull| branch == run_branch && matches!(p.standing, PullStanding::Merged { .. });
+        let done = |p: &&Pull| branch == run_branch && p.standing != PullStanding::Open;
+        if self.hub.pulls.iter().any(|p| p.branch == branch) {
+            self.audit.twins.insert(number);
+        }
         let mut ours = self.hub.pulls.iter().filter(|p| p.branch == branch);
         if let Some(other) = ours.find(|p| !late(p) && !done(p)) {
             let why = format!(

@@ -244,12 +244,14 @@ impl World {
     /// The base allows more, and somebody has the run take that over.
     fn more_money(&mut self) -> Option<Typed> {
         let head = self.refs.get(BASE_BRANCH)?.clone();
-        let (plan, config) = self.pinned_at(&head);
+        // What cannot be followed any more is put back.
+        let plan = self.state().map(|e| Rc::clone(&e.plan))?;
+        let (there, config) = self.pinned_at(&head);
         let unlimited = Limits {
             attempts: config.limits.attempts,
             ..Config::default().limits
         };
-        if config.limits != unlimited {
+        if config.limits != unlimited || there != plan {
             let mut config = (*config).clone();
             config.limits = unlimited;
             let n = self.new_id();

@@ -167,9 +167,12 @@ impl Driver {
                         continue;
                     }
                     Err(e @ (Fail::Raced | Fail::Not(_))) if lost.may_go_on(&snapshot.commit) => {
-                        self.sim
-                            .w()
-                            .note(|| format!("process {pid}: reads again: {e:?}"));
+                        let mut w = self.sim.w();
+                        w.note(|| format!("process {pid}: reads again: {e:?}"));
+                        if e == Fail::Raced {
+                            w.audit.meets("a lost race");
+                        }
+                        drop(w);
                         self.look_anew();
                         continue;
                     }

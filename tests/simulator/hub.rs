@@ -5,17 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use git_pertask::forge::words;
-use git_pertask::forge::{Merging, Page, Target};
+use git_pertask::forge::{Merging, Target};
 use git_pertask::plan::MergeMethod;
 use git_pertask::run::LAST;
 use git_pertask::run::seen::{
     Account, Command, OwnComment, PullStanding, Seen, SeenPull, Voice, VoiceKind,
 };
-use git_pertask::run::state::Workflow;
 use jiff::Timestamp;
 
 use super::setup::Setup;
-use super::world::{Fail, Fault, LEDGER, Machine, Sim, World, pause};
+use super::world::{Fault, LEDGER, Machine, World};
 
 /// How old what is read may be, in milliseconds.
 pub const LAG: i64 = 4_000;
@@ -82,7 +81,7 @@ pub struct Hub {
     tokens: (usize, usize),
     /// Approvals go when somebody pushes.
     dismisses: bool,
-    has_queue: bool,
+    pub has_queue: bool,
 }
 
 /// Index of the account of jobs.
@@ -214,6 +213,7 @@ impl World {
             }
             if pull.branch == name {
                 let Some(to) = to else {
+                    self.audit.touched.insert(pull.number, self.now);
                     self.hub.pulls[n].standing = PullStanding::Closed;
                     continue;
                 };
@@ -237,6 +237,7 @@ impl World {
                             if rebinds && *commit == old =>
                         {
                             to.clone_into(commit);
+                            self.audit.meets("a review moved to another commit");
                         }
                         Kind::Approval { .. } if dismisses => said.kind = Kind::Dismissed,
                         _ => {}
@@ -259,6 +260,10 @@ impl World {
                 };
                 let number = pull.number;
                 self.audit.touched.insert(number, self.now);
+                if by == self.hub.owner() {
+                    let at = (pull.branch.clone(), pull.head.clone());
+                    self.audit.merged_by_owner.insert(at);
+                }
                 self.hub.pulls[n].standing = standing;
                 self.note(|| {
                     format!("  forge: #{number} is in what was pushed, and merged with it")
@@ -363,7 +368,7 @@ impl World {
     }
 
     /// What is there, or was some seconds ago.
-    fn look_at(&mut self, viewer: usize, targets: &[Target]) -> Seen {
+    pub fn look_at(&mut self, viewer: usize, targets: &[Target]) -> Seen {
         let stale = self.fault(Fault::Stale);
         let until = if stale {
             let back = self.random.between(0, LAG);
@@ -505,6 +510,7 @@ impl World {
     pub fn run_queue(&mut self) {
         let queue = std::mem::take(&mut self.hub.queue);
         for (number, head) in queue {
+            self.audit.meets("a merge queue");
             self.merge_pull(number, &head, MergeMethod::Squash, QUEUE);
         }
     }
@@ -521,145 +527,5 @@ fn command(read: Result<words::Command, words::Misread>) -> Command {
         Err(misread) => Command::Misread {
             hint: misread.help(None),
         },
-    }
-}
-
-/// One request to the forge: lost on the way there, or on the way back, or answered.
-impl Sim {
-    pub async fn call<T>(
-        &self,
-        what: &str,
-        machine: usize,
-        effect: impl FnOnce(&mut World, usize) -> Result<T, Fail>,
-    ) -> Result<T, Fail> {
-        pause().await;
-        let answer = {
-            let mut w = self.w();
-            let us = w.hub.token_of(machine, &w.machines[machine]);
-            if w.fault(Fault::Limit) {
-                w.note(|| format!("  forge: {what}: a rate limit"));
-                return Err(Fail::Limited);
-            }
-            if w.fault(Fault::Before) {
-                w.note(|| format!("  forge: {what} never arrives"));
-                return Err(Fail::Passing(format!("{what}: no answer")));
-            }
-            let answer = effect(&mut w, us);
-            w.remember();
-            if answer.is_ok() && w.fault(Fault::After) {
-                w.note(|| format!("  forge: the answer to {what} is lost"));
-                return Err(Fail::Passing(format!("{what}: no answer")));
-            }
-            answer
-        };
-        pause().await;
-        answer
-    }
-
-    pub async fn look(&self, machine: usize, targets: &[Target]) -> Result<Seen, Fail> {
-        self.call("the look", machine, |w, us| Ok(w.look_at(us, targets)))
-            .await
-    }
-
-    pub async fn open_pull(&self, machine: usize, page: &Page) -> Result<u64, Fail> {
-        self.call("opening a pull request", machine, |w, us| {
-            let open = w.hub.pulls.iter().any(|p| {
-                p.branch == page.branch && p.base == page.base && p.standing == PullStanding::Open
-            });
-            if open {
-                return Err(Fail::Passing("a pull request already exists".to_owned()));
-            }
-            let Some(head) = w.refs.get(&page.branch).cloned() else {
-                return Err(Fail::Error("422: head is invalid".to_owned()));
-            };
-            let base = w.refs.get(&page.base).cloned();
-            if base.is_none_or(|base| w.git.is_in(&head, &base)) {
-                return Err(Fail::Error("422: no commits between".to_owned()));
-            }
-            let number = w.new_id();
-            w.audit_opens(&page.branch);
-            w.note(|| format!("  forge: #{number} is opened from {}", page.branch));
-            let pull = Pull {
-                number,
-                branch: page.branch.clone(),
-                base: page.base.clone(),
-                author: us,
-                standing: PullStanding::Open,
-                draft: page.draft,
-                head,
-                title: page.title.clone(),
-                body: page.body.clone(),
-                said: Vec::new(),
-                ours: Vec::new(),
-                opened: w.now,
-            };
-            w.hub.pulls.push(pull);
-            w.effects += 1;
-            Ok(number)
-        })
-        .await
-    }
-
-    /// Changes a pull request of ours.
-    pub async fn edit(
-        &self,
-        what: &str,
-        machine: usize,
-        number: u64,
-        change: impl FnOnce(&mut Pull, usize),
-    ) -> Result<(), Fail> {
-        self.call(what, machine, |w, us| {
-            let pull = w.hub.pull_mut(number);
-            let pull = pull.ok_or_else(|| Fail::Error("404".to_owned()))?;
-            change(pull, us);
-            w.effects += 1;
-            w.note(|| format!("  forge: {what} of #{number}"));
-            Ok(())
-        })
-        .await
-    }
-
-    /// As `github::merge`.
-    pub async fn merge_at(
-        &self,
-        machine: usize,
-        (number, seen): (u64, i64),
-        head: &str,
-        method: MergeMethod,
-    ) -> Result<Merging, Fail> {
-        self.call("the merge", machine, |w, us| {
-            if w.fault(Fault::Held) {
-                let why = "the branch's protection wants something first".to_owned();
-                return Ok(Merging::Held(why));
-            }
-            if w.hub.has_queue {
-                let open = w
-                    .hub
-                    .pull(number)
-                    .is_some_and(|p| p.head == head && !p.draft);
-                if !open {
-                    return Ok(Merging::Moved);
-                }
-                w.audit_merging(number, head, seen - LAG);
-                w.hub.queue.retain(|(n, _)| *n != number);
-                w.hub.queue.push((number, head.to_owned()));
-                w.note(|| format!("  forge: #{number} is in the merge queue"));
-                return Ok(Merging::Held("it is in the merge queue".to_owned()));
-            }
-            let merging = w.merge_pull(number, head, method, us);
-            if let Merging::Done(_) = merging {
-                w.audit_merging(number, head, seen - LAG);
-            }
-            Ok(merging)
-        })
-        .await
-    }
-
-    /// As `github::is_over`.
-    pub async fn is_over(&self, machine: usize, workflow: &Workflow) -> Result<bool, Fail> {
-        self.call("asking for a workflow run", machine, |w, _| {
-            Ok(w.actions.is_over(workflow.run))
-        })
-        .await
     }
 }

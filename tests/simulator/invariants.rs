@@ -92,28 +92,28 @@ pub const DECISION: &[(&str, OfDecision)] = &[
 
 pub fn kind_of(action: &Action) -> &'static str {
     match action {
-        Action::Repair { .. } => "repair",
-        Action::AdoptRun { .. } => "adopt run",
-        Action::BuildBase => "build base",
-        Action::Publish { .. } => "publish",
-        Action::Free { .. } => "free",
-        Action::Adopt { .. } => "adopt",
-        Action::Merge { .. } => "merge",
-        Action::Forward { .. } => "forward",
-        Action::Start { .. } => "start",
-        Action::Judge => "judge",
-        Action::Validate => "validate",
-        Action::Report => "report",
-        Action::Gate => "gate",
-        Action::Show { .. } => "show",
-        Action::Hear { .. } => "hear",
-        Action::Answer { .. } => "answer",
-        Action::Approve { .. } => "approve",
-        Action::Withdraw { .. } => "withdraw",
-        Action::TakeMerged { .. } => "take merged",
-        Action::TakeClosed { .. } => "take closed",
-        Action::Close { .. } => "close",
-        Action::MergeBase { .. } => "merge base",
+        Action::Repair { .. } => "decide: repair",
+        Action::AdoptRun { .. } => "decide: adopt run",
+        Action::BuildBase => "decide: build base",
+        Action::Publish { .. } => "decide: publish",
+        Action::Free { .. } => "decide: free",
+        Action::Adopt { .. } => "decide: adopt",
+        Action::Merge { .. } => "decide: merge",
+        Action::Forward { .. } => "decide: forward",
+        Action::Start { .. } => "decide: start",
+        Action::Judge => "decide: judge",
+        Action::Validate => "decide: validate",
+        Action::Report => "decide: report",
+        Action::Gate => "decide: gate",
+        Action::Show { .. } => "decide: show",
+        Action::Hear { .. } => "decide: hear",
+        Action::Answer { .. } => "decide: answer",
+        Action::Approve { .. } => "decide: approve",
+        Action::Withdraw { .. } => "decide: withdraw",
+        Action::TakeMerged { .. } => "decide: take merged",
+        Action::TakeClosed { .. } => "decide: take closed",
+        Action::Close { .. } => "decide: close",
+        Action::MergeBase { .. } => "decide: merge base",
     }
 }
 
@@ -796,9 +796,9 @@ fn approved_in(
         }
         let sees = |commit: &str| same_content(w, state, commit, head);
         let opinion = match (&said.kind, &command) {
-            (Kind::Approval { .. }, _) => {
-                Some(sees(&said.before_eyes) || put_back(w, pull, said, head, &log_path(state)))
-            }
+            (Kind::Approval { .. }, _) => Some(
+                sees(&said.before_eyes) || put_back(w, pull, said, (item, head), &log_path(state)),
+            ),
             (Kind::Changes { .. }, _) => None,
             (Kind::Dismissed, _) => Some(false),
             (_, Some(Word::Approve { sha })) => Some(w.git.knows(sha) && sees(sha)),
@@ -830,17 +830,19 @@ fn approved_in(
     })
 }
 
-/// Whether a branch that was at `head` was rewritten with the same difference, approved there, and put
+/// Whether a branch that was at `head`, or what it carries on from, was rewritten with the same difference, approved there, and put
 /// back: what was approved is that difference.
-fn put_back(w: &World, pull: &Pull, said: &Said, head: &str, log: &str) -> bool {
+fn put_back(w: &World, pull: &Pull, said: &Said, (item, head): (&Item, &str), log: &str) -> bool {
     let earlier = w.hub.heads_before(pull.number, said.at.as_millisecond());
     let Some(base) = w.refs.get(&pull.base) else {
         return false;
     };
     let patch = |commit: &str| w.git.patch(&w.git.base_of(base, commit), commit, log);
+    let carried = item.carries.iter().map(|c| c.commit.as_str());
     w.git.knows(&said.before_eyes)
-        && earlier.iter().any(|h| h == head)
-        && patch(&said.before_eyes) == patch(head)
+        && carried.chain([head]).any(|head| {
+            earlier.iter().any(|h| h == head) && patch(&said.before_eyes) == patch(head)
+        })
 }
 
 /// Keeps what later steps are held against.
@@ -878,13 +880,39 @@ pub fn learn(w: &mut World, before: &Rc<Entry>, after: &Rc<Entry>) {
             *tries = 0;
         }
     }
-    let new = after.state.items.iter().any(|i| i.key == P0);
-    if new {
-        w.audit.meets("P0 validation");
-    }
-    if after.state.items.iter().any(|i| i.round > 1) {
-        w.audit.meets("round two");
-    }
+    let mut meets = |now: bool, before: bool, what| {
+        if now && !before {
+            w.audit.meets(what);
+        }
+    };
+    let has = |entry: &Rc<Entry>, test: &dyn Fn(&Item) -> bool| entry.state.items.iter().any(test);
+    let here = |test: &dyn Fn(&Item) -> bool| (has(after, test), has(before, test));
+    let (now, then) = here(&|i| i.key == P0);
+    meets(now, then, "P0 validation");
+    let (now, then) = here(&|i| i.round > 1);
+    meets(now, then, "round two");
+    let (now, then) = here(&|i| i.carries.iter().any(|c| c.since.is_some()));
+    meets(now, then, "an approval that carries over");
+    let policy = |i: &Item| {
+        let merged = i.merged.as_ref();
+        merged.is_some_and(|m| m.because.starts_with("policy: "))
+    };
+    let (now, then) = here(&policy);
+    meets(now, then, "a merge by policy");
+    let ended = |entry: &Rc<Entry>, aborted| {
+        let end = entry.state.end.as_ref();
+        end.is_some_and(|e| e.aborted == aborted)
+    };
+    meets(
+        ended(after, false),
+        ended(before, false),
+        "a run that ends complete",
+    );
+    meets(
+        ended(after, true),
+        ended(before, true),
+        "a run that is ended",
+    );
 }
 
 /// Whether what somebody commanded was told to them: looked at when all is over.
@@ -894,7 +922,8 @@ pub fn everybody_is_answered(w: &World, state: &State) -> Held {
         let Some(there) = w.hub.pull(pull.number) else {
             continue;
         };
-        if !matches!(there.standing, PullStanding::Open) {
+        let reopened = w.audit.reopened.contains(&pull.number);
+        if !matches!(there.standing, PullStanding::Open) || reopened {
             continue;
         }
         for heard in pull.heard.iter().filter(|h| !h.answered) {
@@ -921,6 +950,10 @@ pub fn what_is_over_is_closed(w: &World, state: &State) -> Held {
     for pull in &w.hub.pulls {
         // Who opens one again wants it open.
         if pull.standing != PullStanding::Open || w.audit.reopened.contains(&pull.number) {
+            continue;
+        }
+        // Of two that came of a race only one is known.
+        if w.audit.twins.contains(&pull.number) {
             continue;
         }
         let main = pull.branch == state.run_branch.name;

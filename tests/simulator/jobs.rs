@@ -51,7 +51,7 @@ pub enum Decide {
 pub struct Actions {
     /// Orders by the id of their object.
     pub orders: BTreeMap<String, Rc<Order>>,
-    /// When events arrive.
+    /// When events arrive, in the order they were sent.
     pub events: Vec<i64>,
     pub runs: BTreeMap<u64, Run>,
 }
@@ -115,8 +115,14 @@ impl World {
 
     /// Moves the workflow on by one thing; says which process that starts, if any.
     pub fn act_in_actions(&mut self) -> Option<Start> {
-        if let Some(at) = self.actions.events.iter().position(|due| *due <= self.now) {
-            self.actions.events.swap_remove(at);
+        let due = |(n, at): &(usize, &i64)| (**at <= self.now).then_some((**at, *n));
+        let first = self.actions.events.iter().enumerate();
+        if let Some((_, at)) = first.filter_map(|e| due(&e)).min() {
+            if at > 0 {
+                self.audit
+                    .meets("an event that comes before an earlier one");
+            }
+            self.actions.events.remove(at);
             // One waits at most: a newer one takes its place, which is the same.
             let waits = self
                 .actions
@@ -434,7 +440,7 @@ async fn publish_it(sim: &Sim, pid: Pid, run: u64, n: usize) -> Result<(), Fail>
     };
     let rest = driver.run().await?;
     if rest.more && wake && !rest.interrupted {
-        sim.call("waking the workflow", machine, |w, _| {
+        sim.call("waking the workflow", machine, true, |w, _| {
             w.actions.events.push(w.now);
             Ok(())
         })

@@ -13,12 +13,13 @@ use git_pertask::run::transition;
 use super::driver::{Driver, Hands};
 use super::git::Pieces;
 use super::jobs::{self, Decide, Start};
+use super::met;
 use super::people::{self, Typed};
 use super::random::Random;
 use super::setup::Setup;
 use super::store::Step;
 use super::worker::Stage;
-use super::world::{BASE_BRANCH, Fail, Fault, Pid, RUN, Sim, World, pause, person};
+use super::world::{BASE_BRANCH, Fail, Fault, Pid, Process, RUN, Sim, World, pause, person};
 
 /// Most steps that a calm run may take to its end.
 const CALM: usize = 12_000;
@@ -93,6 +94,9 @@ impl Schedule {
             let mut w = self.sim.w();
             w.steps += 1;
             w.now += w.random.between(10, 300);
+            if w.processes.len() > 1 {
+                w.audit.meets("several processes at once");
+            }
         }
         let choice = {
             let mut w = self.sim.w();
@@ -184,7 +188,11 @@ impl Schedule {
             }
         };
         if let Some(deed) = deed {
+            let before = self.sim.w().effects;
             let typed = self.sim.w().deed(deed);
+            if typed.is_some() || self.sim.w().effects != before {
+                self.sim.w().audit.meets(met::of_deed(deed));
+            }
             if let Some(typed) = typed {
                 self.type_in(typed);
             }
@@ -487,6 +495,15 @@ impl World {
             )
         };
         self.note(|| text);
+        let kind = match (self.is_local(), self.setup.actions) {
+            (true, _) => "local forge",
+            (false, false) => "GitHub, people's machines",
+            (false, true) => "GitHub, jobs",
+        };
+        self.audit.meets(kind);
+        if self.setup.mode == Mode::Batch {
+            self.audit.meets("batch");
+        }
         // Where it starts is no matter of this simulation: the run is there.
         let commit = self.first(&state, &Step::of("the run starts"), now);
         let main = state.run_branch.clone();
@@ -533,7 +550,8 @@ impl World {
 
     /// When nothing else can happen, time passes.
     fn pass_time(&mut self) {
-        let waits = self.processes.values().all(|p| p.listens);
+        let waits = |p: &Process| p.listens || p.asleep.is_some_and(|until| until > self.now);
+        let waits = self.processes.values().all(waits);
         if !waits || !self.due_workers().is_empty() {
             return;
         }
@@ -542,7 +560,9 @@ impl World {
             .iter()
             .filter(|k| k.stage != Stage::Done)
             .map(|k| k.until);
-        let next = stages.chain(self.actions.events.iter().copied()).min();
+        let asleep = self.processes.values().filter_map(|p| p.asleep);
+        let events = self.actions.events.iter().copied();
+        let next = stages.chain(asleep).chain(events).min();
         if let Some(next) = next.filter(|n| *n > self.now) {
             self.now = next;
         }

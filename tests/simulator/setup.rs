@@ -172,14 +172,22 @@ fn dollars(random: &mut Random, below: usize) -> f64 {
 
 fn faults(random: &mut Random) -> BTreeMap<Fault, u32> {
     use Fault::{
-        After, Again, Before, Clock, Double, Drop, Flake, Held, Interrupt, Kill, Limit, LostJob,
-        Reboot, Refuse, Stale,
+        After, Again, Before, Clock, Double, Drop, Fails, FailsAfter, Flake, Held, Interrupt, Kill,
+        LostJob, NoAnswer, NotSent, Reboot, Refuse, Secondary, SecondaryUnsaid, Spent, Stale,
+        TooMany,
     };
     let mut found = BTreeMap::new();
     for (fault, most) in [
-        (Before, 80),
-        (After, 80),
-        (Limit, 20),
+        (Before, 60),
+        (After, 60),
+        (NotSent, 60),
+        (Fails, 60),
+        (FailsAfter, 40),
+        (NoAnswer, 40),
+        (Secondary, 20),
+        (SecondaryUnsaid, 15),
+        (TooMany, 20),
+        (Spent, 10),
         (Stale, 400),
         (Held, 200),
         (Refuse, 15),
@@ -193,7 +201,7 @@ fn faults(random: &mut Random) -> BTreeMap<Fault, u32> {
         (Again, 100),
         (Flake, 60),
     ] {
-        if random.chance(350) {
+        if random.chance(300) {
             let often = 1 + random.below(most);
             found.insert(fault, u32::try_from(often).expect("small"));
         }
@@ -201,54 +209,65 @@ fn faults(random: &mut Random) -> BTreeMap<Fault, u32> {
     found
 }
 
+/// What agents do beside what they should.
+pub const MOODS: &[Mood] = &[
+    Mood::Unsure,
+    Mood::Breaks,
+    Mood::Trap,
+    Mood::Lazy,
+    Mood::Rude,
+    Mood::Blocked,
+    Mood::Asks,
+    Mood::Spent,
+    Mood::Dead,
+];
+
 fn moods(random: &mut Random) -> Vec<(u32, Mood)> {
-    use Mood::{Asks, Blocked, Breaks, Dead, Good, Lazy, Rude, Spent, Trap, Unsure};
-    let mut found = vec![(20, Good)];
-    for mood in [Unsure, Breaks, Trap, Lazy, Rude, Blocked, Asks, Spent, Dead] {
+    let mut found = vec![(20, Mood::Good)];
+    for mood in MOODS {
         if random.chance(350) {
-            found.push((1 + u32::try_from(random.below(12)).expect("small"), mood));
+            found.push((1 + u32::try_from(random.below(12)).expect("small"), *mood));
         }
     }
     found
 }
 
+/// What people do, and how often at most; the first ones in every world.
+pub const DEEDS: &[(usize, Deed)] = &[
+    (40, Deed::Approve),
+    (8, Deed::Revise),
+    (10, Deed::Retry),
+    (10, Deed::Last),
+    (6, Deed::Reopen),
+    (6, Deed::Skip),
+    (1, Deed::Abort),
+    (3, Deed::Note),
+    (6, Deed::Chat),
+    (10, Deed::Dismiss),
+    (6, Deed::Alter),
+    (12, Deed::Commit),
+    (6, Deed::CommitRun),
+    (8, Deed::MergeByHand),
+    (5, Deed::PushMerge),
+    (8, Deed::Close),
+    (4, Deed::Retarget),
+    (5, Deed::DeleteBranch),
+    (5, Deed::Rewrite),
+    (8, Deed::Permission),
+    (10, Deed::Base),
+    (8, Deed::Update),
+    (4, Deed::Amend),
+    (4, Deed::Draft),
+];
+
 fn deeds(random: &mut Random) -> Vec<(u32, Deed)> {
-    use Deed::{
-        Abort, Alter, Amend, Approve, Base, Chat, Close, Commit, CommitRun, DeleteBranch, Dismiss,
-        Draft, Last, MergeByHand, Note, Permission, PushMerge, Reopen, Retarget, Retry, Revise,
-        Rewrite, Skip, Update,
-    };
-    let mut found = vec![
-        (40, Approve),
-        (8, Revise),
-        (10, Retry),
-        (10, Last),
-        (6, Reopen),
-    ];
-    for (deed, most) in [
-        (Skip, 6),
-        (Abort, 1),
-        (Note, 3),
-        (Chat, 6),
-        (Dismiss, 10),
-        (Alter, 6),
-        (Commit, 12),
-        (CommitRun, 6),
-        (MergeByHand, 8),
-        (PushMerge, 5),
-        (Close, 8),
-        (Retarget, 4),
-        (DeleteBranch, 5),
-        (Rewrite, 5),
-        (Permission, 8),
-        (Base, 10),
-        (Update, 8),
-        (Amend, 4),
-        (Draft, 4),
-    ] {
-        if random.chance(300) {
-            let often = 1 + random.below(most);
-            found.push((u32::try_from(often).expect("small"), deed));
+    let mut found = Vec::new();
+    for (n, (most, deed)) in DEEDS.iter().enumerate() {
+        if n < 5 {
+            found.push((u32::try_from(*most).expect("small"), *deed));
+        } else if random.chance(300) {
+            let often = 1 + random.below(*most);
+            found.push((u32::try_from(often).expect("small"), *deed));
         }
     }
     found

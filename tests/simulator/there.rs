@@ -193,7 +193,7 @@ impl Driver {
         }
         self.there.asked_for_news = Some(now);
         match self.has_news().await {
-            Err(Fail::Passing(_)) => Ok(false),
+            Err(Fail::Passing(_) | Fail::Limited) => Ok(false),
             other => other,
         }
     }
@@ -217,7 +217,7 @@ impl Driver {
             .collect();
         let changed = self
             .sim
-            .call("asking for news", self.machine, |w, _| {
+            .call("asking for news", self.machine, false, |w, _| {
                 Ok(w.changed_since(&numbers, at))
             })
             .await?;
@@ -277,7 +277,12 @@ impl Driver {
         match merging {
             Merging::Done(commit) => {
                 self.sim.refresh(self.machine).await?;
-                let there = self.sim.w().git.is_in(&state.run_branch.head, &commit);
+                let there = {
+                    let w = self.sim.w();
+                    let there = w.branch(self.machine, &state.run_branch.name);
+                    there.is_some_and(|there| w.git.is_in(&commit, &there))
+                        && w.git.is_in(&state.run_branch.head, &commit)
+                };
                 if !there {
                     self.look_anew();
                     return Ok(None);
@@ -538,7 +543,7 @@ impl Driver {
                 }
                 Do::Status(context, state, said) => {
                     let head = page.head.clone();
-                    let set = self.sim.call("a status", machine, |w, _| {
+                    let set = self.sim.call("a status", machine, true, |w, _| {
                         let all = w.hub.statuses.entry(head).or_default();
                         all.insert(context.clone(), (state.clone(), said.clone()));
                         w.effects += 1;
@@ -594,7 +599,7 @@ impl Driver {
         if matches!(voice.kind, VoiceKind::ChangesRequested { .. }) {
             // The threads are read.
             self.sim
-                .call("the threads", self.machine, |_, _| Ok(()))
+                .call("the threads", self.machine, false, |_, _| Ok(()))
                 .await?;
         }
         let mut read = |requests: &[Voice]| {

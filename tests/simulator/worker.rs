@@ -12,6 +12,7 @@ use jiff::Timestamp;
 
 use super::content::{broken, check, findings};
 use super::git::path_of;
+use super::met;
 use super::setup::Mood;
 use super::world::{Fault, Pid, World};
 
@@ -88,6 +89,7 @@ impl World {
                 let mood = self.random.weighed(&moods).filter(|_| !self.calm);
                 let mood = mood.unwrap_or(Mood::Good);
                 folder.asked = true;
+                self.audit.meets(met::of_mood(mood));
                 if self.random.chance(300) {
                     folder.written = Some(self.made(&worker.order, Mood::Good));
                 }

@@ -18,6 +18,7 @@ use super::audit::Audit;
 use super::git::Git;
 use super::hub::Hub;
 use super::jobs::Actions;
+use super::met;
 use super::random::Random;
 use super::setup::Setup;
 use super::store::{Ledger, Refs};
@@ -58,12 +59,26 @@ impl From<git_pertask::run::transition::NotPossible> for Fail {
 /// What can go wrong by chance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
-    /// A request or a push never arrives.
+    /// A push or fetch never arrives.
     Before,
-    /// It arrives, and the answer is lost.
+    /// A push arrives, and the answer is lost.
     After,
-    /// A rate limit.
-    Limit,
+    /// A request to the forge never leaves.
+    NotSent,
+    /// The forge answers with 5xx and has done nothing.
+    Fails,
+    /// The forge answers with 5xx and has done it.
+    FailsAfter,
+    /// The forge has done it, and its answer does not come in time.
+    NoAnswer,
+    /// A secondary limit: 403 with `retry-after`.
+    Secondary,
+    /// 403 that does not say for how long.
+    SecondaryUnsaid,
+    /// 429.
+    TooMany,
+    /// The primary limit: 403, nothing remaining until a time.
+    Spent,
     /// What is read is some seconds old.
     Stale,
     /// The forge will not merge now.
@@ -103,6 +118,8 @@ pub struct Machine {
     pub off: i64,
     /// It is a job's: made for it, and gone with it.
     pub of_job: bool,
+    /// Until when the process that drives the run here knows that the forge wants no request.
+    pub limited: i64,
 }
 
 /// A process that is there.
@@ -114,6 +131,8 @@ pub struct Process {
     pub cancelled: bool,
     /// It waits for something to happen.
     pub listens: bool,
+    /// It waits for a time.
+    pub asleep: Option<i64>,
 }
 
 pub struct World {
@@ -212,7 +231,11 @@ impl World {
             return false;
         }
         let often = self.setup.faults.get(&fault).copied().unwrap_or(0);
-        often > 0 && self.random.chance(often)
+        let now = often > 0 && self.random.chance(often);
+        if now {
+            self.audit.meets(met::of_fault(fault));
+        }
+        now
     }
 
     pub fn time(now: i64) -> Timestamp {
@@ -248,6 +271,7 @@ impl World {
             workflow,
             cancelled: false,
             listens: false,
+            asleep: None,
         };
         self.processes.insert(pid, process);
         pid
@@ -307,9 +331,12 @@ impl World {
 
     /// The process is gone, with all that it held and all that ran in it.
     pub fn end(&mut self, pid: Pid) {
-        for machine in &mut self.machines {
-            if machine.lock == Some(pid) {
+        let place = self.processes.get(&pid).map(|p| p.machine);
+        for (n, machine) in self.machines.iter_mut().enumerate() {
+            if machine.lock == Some(pid) || (machine.of_job && place == Some(n)) {
                 machine.lock = None;
+                // The next one knows nothing of a limit.
+                machine.limited = 0;
             }
         }
         self.workers.retain(|w| w.pid != Some(pid));

@@ -17,7 +17,7 @@
 
 mod client;
 mod error;
-mod limits;
+pub mod limits;
 mod look;
 mod merge;
 mod place;
