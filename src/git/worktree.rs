@@ -59,6 +59,9 @@ pub enum Oddity {
 /// Above this many differing paths a move is left to git as a whole.
 const MANY: usize = 500;
 
+/// What the judge's `HEAD` says: a branch that never is.
+const HEAD: &[u8] = b"ref: refs/heads/none\n";
+
 impl Worktree {
     /// The working tree whose places are under `home`, made if they are not there.
     ///
@@ -75,7 +78,10 @@ impl Worktree {
         };
         made(home)?;
         worktree.stand()?;
-        if !worktree.judge.join("HEAD").exists() {
+        // Written last. Whoever is killed while writing it leaves it empty, so that it is there says
+        // nothing.
+        let head = worktree.judge.join("HEAD");
+        if fs::read(&head).ok().as_deref() != Some(HEAD) {
             made(&worktree.judge.join("objects/info"))?;
             made(&worktree.judge.join("refs"))?;
             made(&worktree.judge.join("info"))?;
@@ -85,7 +91,7 @@ impl Worktree {
                 &worktree.judge.join("objects/info/alternates"),
                 format!("{}\n", worktree.objects.display()).as_bytes(),
             )?;
-            write(&worktree.judge.join("HEAD"), b"ref: refs/heads/none\n")?;
+            write(&head, HEAD)?;
         }
         worktree.take_over_settings(repo)?;
         Ok(worktree)

@@ -110,6 +110,22 @@ impl Place {
 }
 
 #[test]
+fn a_judge_that_was_never_finished_is_finished() {
+    let p = Place::new(&[]);
+    let judge = p.dir.path().join("ws/judge");
+    // Killed at every file that makes it, last to first.
+    for name in ["HEAD", "objects/info/alternates", "config"] {
+        fs::write(judge.join("HEAD"), "").unwrap();
+        fs::write(judge.join(name), "").unwrap();
+        let worktree = Worktree::open(&p.repo, &p.dir.path().join("ws")).unwrap();
+        let head = p.repo.head().unwrap().commit;
+        worktree
+            .move_to(&p.repo, &p.base(), &[], &head, "task")
+            .unwrap();
+    }
+}
+
+#[test]
 fn every_kind_of_change_is_seen() {
     let p = Place::new(&[]);
     p.go(&p.base(), &[]);
