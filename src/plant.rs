@@ -23,6 +23,98 @@ pub const ALL: &[(&str, &str)] = &[
         "planted-filters-pass",
         "filters that appear while an agent works are no stop",
     ),
+    // rules
+    (
+        "stale-approval-counts",
+        "an approval of an earlier commit counts for the head",
+    ),
+    (
+        "moved-approval-counts",
+        "the commit that GitHub names for a review is believed, whenever it was given",
+    ),
+    (
+        "author-decides",
+        "who opened the pull request decides about it",
+    ),
+    ("bot-decides", "what bots say counts"),
+    (
+        "stranger-decides",
+        "what people say who may not write counts",
+    ),
+    (
+        "altered-comment-counts",
+        "a comment that somebody else has changed counts",
+    ),
+    (
+        "dismissed-approval-counts",
+        "a dismissed review counts as an approval",
+    ),
+    (
+        "requests-are-ignored",
+        "a request for changes that stands is no obstacle",
+    ),
+    (
+        "approval-wins-a-tie",
+        "of a review and a comment of the same second the approval is the last word",
+    ),
+    (
+        "approval-stays",
+        "an approval that goes away before the merge is not taken back",
+    ),
+    (
+        "approval-carries-over-anything",
+        "an approval carries over to a merge that changes the task's own difference",
+    ),
+    (
+        "failed-commit-keeps-approval",
+        "an approval carries over to a person's commit whose checks fail",
+    ),
+    (
+        "merged-wherever-it-goes",
+        "a pull request that goes to another branch is merged all the same",
+    ),
+    (
+        "merged-without-the-rest",
+        "a branch that lacks what was merged meanwhile is merged",
+    ),
+    (
+        "merge-names-no-commit",
+        "a merge does not name the commit that was approved",
+    ),
+    ("heard-again", "what was acted on is acted on once more"),
+    (
+        "dependent-begins-early",
+        "a task begins before what it needs is merged",
+    ),
+    (
+        "dependent-is-merged-early",
+        "a task is merged before what it needs is",
+    ),
+    (
+        "living-claim-is-freed",
+        "a claim is freed whose holder is at work",
+    ),
+    ("dead-claim-is-kept", "a claim is kept whose holder is gone"),
+    (
+        "claim-is-not-compared",
+        "a result is taken under whichever claim it was made",
+    ),
+    (
+        "attempts-without-end",
+        "failed attempts are followed by more of them without end",
+    ),
+    (
+        "policy-asks-nobody",
+        "a policy merges what an agent or a person wants looked at",
+    ),
+    (
+        "base-is-not-built",
+        "agents begin on a base that was not built",
+    ),
+    (
+        "gate-is-not-asked",
+        "a run is complete although the final checklist does not hold",
+    ),
 ];
 
 /// Whether this fault is planted.

@@ -132,7 +132,7 @@ fn campaign_of_seeds() {
     let count = number("PERTASK_SEEDS", LONG);
     let list = |(): &()| -> Vec<u64> { (campaign.seed..campaign.seed + count).collect() };
     let trial = |(): &(), n: &u64| {
-        let twice = n % TWICE == 0;
+        let twice = n.is_multiple_of(TWICE);
         let outcome = seed(*n, twice);
         let mut wrong = outcome.broken.clone();
         let mut counts = vec![("steps", outcome.steps)];

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 
 use super::seen::{Account, Command, SeenPull, Voice, VoiceKind};
 use super::state::{Decision, Item};
+use crate::plant;
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -83,8 +84,12 @@ pub fn verdict(pull: &SeenPull, asked: &Asked<'_>, policy: Policy) -> Verdict {
                 "{} asked for changes and has not approved since",
                 voice.by.login
             )),
+            Opinion::None if plant::is("dismissed-approval-counts") => by.push(voice.by.clone()),
             Opinion::None => why.push(format!("the review of {} was dismissed", voice.by.login)),
         }
+    }
+    if plant::is("requests-are-ignored") {
+        stands.clear();
     }
     if pull.head != asked.head {
         why.push(format!(
@@ -179,23 +184,27 @@ pub fn lapsed<'p>(item: &'p Item, pull: &'p SeenPull, policy: Policy) -> Vec<Lap
 /// Why not, as a sentence.
 pub fn may_decide(pull: &SeenPull, voice: &Voice, policy: Policy) -> Result<(), Option<String>> {
     let login = &voice.by.login;
+    if voice.by.bot && plant::is("bot-decides") {
+        return Ok(());
+    }
     if voice.by.bot || voice.by.id == 0 {
         return Err(None);
     }
-    if !voice.permitted {
+    if !voice.permitted && !plant::is("stranger-decides") {
         return Err(Some(format!(
             "what {login} said does not count: they may not write to this repository"
         )));
     }
     let is_command = matches!(voice.kind, VoiceKind::Command(_));
-    if voice.by.id == pull.author.id && !(is_command && policy.author_may_approve) {
+    let author = voice.by.id == pull.author.id && !plant::is("author-decides");
+    if author && !(is_command && policy.author_may_approve) {
         return Err(is_command.then(|| {
             format!(
                 "what {login} said does not count: they opened the pull request, and `author_may_approve` is not set on the base"
             )
         }));
     }
-    if is_command && voice.altered {
+    if is_command && voice.altered && !plant::is("altered-comment-counts") {
         return Err(Some(format!(
             "a comment of {login} does not count: somebody else has changed it"
         )));
@@ -212,7 +221,7 @@ fn hear<'p>(newest: &mut BTreeMap<u64, &'p Voice>, voice: &'p Voice) {
     let unclear = before.is_some_and(|b| {
         b.at == voice.at && is_command(b) != is_command(voice) && !approves(b) && approves(voice)
     });
-    if !unclear {
+    if !unclear || plant::is("approval-wins-a-tie") {
         newest.insert(voice.by.id, voice);
     }
 }
@@ -259,12 +268,12 @@ fn approves(commit: &str, at: Timestamp, asked: &Asked<'_>) -> Result<(), String
     let heads = std::iter::once((asked.head, asked.since))
         .chain(asked.carries.iter().map(|c| (c.commit.as_str(), c.since)));
     for (head, since) in heads {
-        if commit != head {
+        if commit != head && !plant::is("stale-approval-counts") {
             continue;
         }
         // Given before that commit was there: it was given for another, and moved.
         return match since {
-            Some(since) if at < since => Err(format!(
+            Some(since) if at < since && !plant::is("moved-approval-counts") => Err(format!(
                 "was given before {} was there, for another commit",
                 short(head)
             )),

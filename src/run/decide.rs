@@ -14,6 +14,7 @@ use super::order::OrderKind;
 use super::seen::Seen;
 use super::state::{Claim, Item, Phase, State};
 use crate::plan::{ForgeKind, Limits};
+use crate::plant;
 use crate::run::{BASE, GATE, LAST};
 
 /// Where a branch stands beside the commit we recorded for it.
@@ -432,6 +433,7 @@ fn rewritten(branch: &super::state::Branch, at: &str) -> Wait {
 fn base_builds(state: &State, facts: &Facts, decision: &mut Decision) -> bool {
     match &state.base_build {
         Some(build) if build.checks.iter().all(|c| c.passed) => true,
+        _ if plant::is("base-is-not-built") => true,
         _ if building(state, BASE, &state.base.commit, facts, decision) => false,
         Some(_) if facts.base_built => {
             decision.waits.push(Wait::BaseBroken);
@@ -462,9 +464,9 @@ fn building(
 
 /// Whether the final checklist was looked at for the run branch as it is, and holds.
 fn gate_holds(state: &State) -> bool {
+    let holds = !state.gate.is_empty() && state.gate.iter().all(|g| g.holds);
     state.gate_of.as_ref() == Some(&state.run_branch.head)
-        && !state.gate.is_empty()
-        && state.gate.iter().all(|g| g.holds)
+        && (holds || plant::is("gate-is-not-asked"))
 }
 
 /// What follows for work that somebody has claimed.
@@ -474,13 +476,15 @@ fn under_way(key: &str, claim: &Claim, facts: &Facts, decision: &mut Decision) {
         decision.waits.push(Wait::Here { item });
     } else if facts.results.contains(&claim.id) {
         decision.actions.push(Action::Publish { item });
-    } else if facts.gone.contains(&claim.id) {
+    } else if facts.gone.contains(&claim.id) && !plant::is("dead-claim-is-kept") {
         let why = match &claim.holder.workflow {
             Some(workflow) => format!("the workflow run {} ended without a result", workflow.run),
             None => "the process that worked on it is gone".to_owned(),
         };
         decision.actions.push(Action::Free { item, why });
-    } else if claim.deadline < facts.now {
+    } else if claim.deadline < facts.now && !plant::is("dead-claim-is-kept")
+        || plant::is("living-claim-is-freed")
+    {
         let why = "its deadline has passed".to_owned();
         decision.actions.push(Action::Free { item, why });
     } else {
@@ -566,12 +570,13 @@ fn merges(state: &State, facts: &Facts, decision: &mut Decision) {
         .iter()
         .filter(|i| matches!(i.phase, Phase::Approved { .. }))
         // What it builds on may have been reopened: then it waits, and is brought forward.
-        .filter(|i| undisturbed(i, facts) && state.is_free(i));
+        .filter(|i| undisturbed(i, facts))
+        .filter(|i| state.is_free(i) || plant::is("dependent-is-merged-early"));
     for item in approved {
         if let Some(why) = forge::not_mergeable(state, item, facts) {
             let item = item.key.clone();
             decision.waits.push(Wait::Held { item, why });
-        } else if facts.up_to_date.contains(&item.key) {
+        } else if facts.up_to_date.contains(&item.key) || plant::is("merged-without-the-rest") {
             decision.actions.push(Action::Merge {
                 item: item.key.clone(),
             });

@@ -10,7 +10,7 @@ use git_pertask::run::state::State;
 use git_pertask::run::seen::PullStanding;
 
 use super::driver::Rest;
-use super::hub::Pull;
+use super::hub::{LAG, Pull};
 use super::invariants;
 use super::store::Entry;
 use super::world::{Fail, LEDGER, Pid, RUN, World};
@@ -141,12 +141,11 @@ impl World {
         }
     }
 
-    pub fn audit_opens(&mut self, branch: &str, number: u64) {
-        // Somebody may have closed the other, or sent it elsewhere, just after it was looked for.
-        let now = self.now;
+    pub fn audit_opens(&mut self, branch: &str, number: u64, looked: i64) {
+        // Somebody may have opened and closed the other, or sent it elsewhere, after it was looked for.
         let late = |p: &&Pull| {
             let touched = self.audit.touched.get(&p.number);
-            touched.is_some_and(|at| now - at < 30_000)
+            touched.is_some_and(|at| *at >= looked - LAG)
         };
         // The run branch has another one after its first was merged, or closed when it was not wanted
         // yet.

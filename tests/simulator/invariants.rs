@@ -45,6 +45,11 @@ pub const STEP: &[(&str, OfStep)] = &[
         dependencies_settled,
     ),
     ("the run branch only grows", run_branch_grows),
+    (
+        "what is merged has all that was merged before",
+        has_the_rest,
+    ),
+    ("the base builds before the first agent", base_built_first),
     ("attempts keep to their limit", attempts_limited),
     ("the money limit of the run is kept", budget_kept),
     (
@@ -296,6 +301,33 @@ fn run_branch_grows(w: &World, before: &Rc<Entry>, after: &Rc<Entry>) -> Held {
     held(w.git.is_in(a, b), || {
         format!("{} is not in {}", &a[..6], &b[..6])
     })
+}
+
+/// "Only an item … whose branch contains the run branch, is merged": nobody's work is undone by it.
+fn has_the_rest(w: &World, before: &Rc<Entry>, after: &Rc<Entry>) -> Held {
+    for (a, b) in pairs(&before.state, &after.state) {
+        let merged = b.merged.as_ref().filter(|_| a.phase != Phase::Merged);
+        let Some(merged) = merged.filter(|m| !m.because.contains("merged by")) else {
+            continue;
+        };
+        let ours = b.phase == Phase::Merged && before.state.forge == ForgeKind::Local;
+        let head = &before.state.run_branch.head;
+        held(!ours || w.git.is_in(head, &merged.head), || {
+            format!("{} lacks {}", a.key, &head[..6])
+        })?;
+    }
+    Ok(())
+}
+
+/// "The build runs once on the base before the first agent."
+fn base_built_first(_: &World, before: &Rc<Entry>, after: &Rc<Entry>) -> Held {
+    let build = before.state.base_build.as_ref();
+    let builds = build.is_some_and(|b| b.checks.iter().all(|c| c.passed));
+    for (a, b) in pairs(&before.state, &after.state) {
+        let begins = claim(a).is_none() && claim(b).is_some_and(|c| is_agents(c.kind));
+        held(!begins || builds, || format!("{} begins", a.key))?;
+    }
+    Ok(())
 }
 
 fn is_agents(kind: OrderKind) -> bool {
@@ -762,6 +794,9 @@ fn approved_in(
     held(pull.base == state.run_branch.name, || {
         format!("it went to {}", pull.base)
     })?;
+    held(w.git.is_in(&state.run_branch.head, head), || {
+        "it lacks what was merged before".to_owned()
+    })?;
     let (_, config) = w.pinned_at(&state.base.commit);
     let answers: Vec<&str> = item
         .pull
@@ -809,10 +844,9 @@ fn approved_in(
         refusing.remove(&said.who);
         match opinion {
             Some(true) => drop(approving.insert(said.who)),
-            Some(false) => {}
             // Who might not decide at some moment of them was not in the way then.
             None if w.always_permitted_since(said.who, since) => drop(refusing.insert(said.who)),
-            None => {}
+            Some(false) | None => {}
         }
     }
     held(refusing.is_empty(), || {

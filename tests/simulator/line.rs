@@ -212,7 +212,8 @@ impl Sim {
         .await
     }
 
-    pub async fn open_pull(&self, machine: usize, page: &Page) -> Result<u64, Fail> {
+    /// Opens one, by somebody who `looked` for it at that time.
+    pub async fn open_pull(&self, machine: usize, page: &Page, looked: i64) -> Result<u64, Fail> {
         self.call("opening a pull request", machine, true, |w, us| {
             let open = w.hub.pulls.iter().any(|p| {
                 p.branch == page.branch && p.base == page.base && p.standing == PullStanding::Open
@@ -230,7 +231,7 @@ impl Sim {
                 return Err(Fail::Error("422: no commits between".to_owned()));
             }
             let number = w.new_id();
-            w.audit_opens(&page.branch, number);
+            w.audit_opens(&page.branch, number, looked);
             w.note(|| format!("  forge: #{number} is opened from {}", page.branch));
             let pull = Pull {
                 number,

@@ -12,7 +12,7 @@ use git_pertask::run::seen::PullStanding;
 use git_pertask::run::state::{Decision, Item, Phase, Review, State};
 use git_pertask::run::transition;
 
-use super::hub::{ADA, Kind, Said};
+use super::hub::{ADA, Kind, QUEUE, Said};
 use super::setup::Deed;
 use super::store::Step;
 use super::world::{BASE_BRANCH, Fail, Pid, Sim, World, person};
@@ -67,7 +67,7 @@ impl World {
     /// What somebody has on their screen: the head of a pull request now, or a while ago.
     fn on_screen(&mut self, number: u64) -> Option<String> {
         let head = self.hub.pull(number)?.head.clone();
-        if self.calm || self.random.chance(800) {
+        if self.calm || self.random.chance(650) {
             return Some(head);
         }
         let heads = self.hub.heads_of(number);
@@ -87,7 +87,7 @@ impl World {
         let all: Vec<usize> = (ADA..self.hub.members.len()).collect();
         // Those who may write are around more often.
         self.random
-            .weighed(&[(3, ADA), (8, 3), (6, 4), (4, 5), (2, 6), (1, 7)])
+            .weighed(&[(3, ADA), (8, 3), (6, 4), (4, 5), (2, 6), (1, 7), (1, QUEUE)])
             .unwrap_or(all[0])
     }
 
@@ -126,6 +126,11 @@ impl World {
                 let who = self.anybody();
                 let eyes = self.on_screen(number)?;
                 let author = self.hub.pull(number)?.author;
+                if self.random.chance(200) {
+                    // And thinks better of it in the same second.
+                    let text = format!("/pertask approve {eyes}");
+                    self.say(number, who, Kind::Comment { text }, &eyes);
+                }
                 if self.random.chance(500) && who != author {
                     self.say(
                         number,

@@ -235,7 +235,7 @@ fn moods(random: &mut Random) -> Vec<(u32, Mood)> {
 /// What people do, and how often at most; the first ones in every world.
 pub const DEEDS: &[(usize, Deed)] = &[
     (40, Deed::Approve),
-    (8, Deed::Revise),
+    (14, Deed::Revise),
     (10, Deed::Retry),
     (10, Deed::Last),
     (6, Deed::Reopen),

@@ -507,7 +507,8 @@ impl Driver {
         for step in steps(page, pull) {
             match step {
                 Do::Open => {
-                    let number = self.sim.open_pull(machine, page).await?;
+                    let looked = self.there.seen.as_ref().map_or(0, |(_, at)| *at);
+                    let number = self.sim.open_pull(machine, page, looked).await?;
                     let w = self.sim.w();
                     let us = w.hub.token_of(machine, &w.machines[machine]);
                     let there = w.hub.pull(number).cloned();

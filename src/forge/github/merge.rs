@@ -30,6 +30,11 @@ pub(super) fn merge(
             MergeMethod::Rebase => "rebase",
         },
     });
+    if crate::plant::is("merge-names-no-commit")
+        && let Some(body) = body.as_object_mut()
+    {
+        body.remove("sha");
+    }
     if method != MergeMethod::Rebase {
         body["commit_title"] = json!(title);
         body["commit_message"] = json!(text.trim());

@@ -5,6 +5,7 @@ use super::super::seen::{Command, PullStanding, SeenPull, Voice, VoiceKind};
 use super::super::state::{Item, Phase, Pull, State};
 use super::{Action, Decision, Facts, Standing, Wait, repair};
 use crate::plan::ForgeKind;
+use crate::plant;
 use crate::run::LAST;
 
 /// An item that is merged on the forge, but not in the ledger.
@@ -201,7 +202,7 @@ pub(super) fn shown_and_heard(
                 by_policy: false, ..
             },
             Some(Verdict::Open { why }),
-        ) => {
+        ) if !plant::is("approval-stays") => {
             let why = if why.is_empty() {
                 "the approval is not there any more".to_owned()
             } else {
@@ -237,7 +238,7 @@ pub(super) fn not_mergeable(state: &State, item: &Item, facts: &Facts) -> Option
         return Some("it has no pull request yet".to_owned());
     };
     let head = item.branch.as_ref().map(|b| b.head.as_str());
-    if pull.base != state.run_branch.name {
+    if pull.base != state.run_branch.name && !plant::is("merged-wherever-it-goes") {
         Some(format!(
             "its pull request goes to {}; on GitHub, change its base back to {}",
             pull.base, state.run_branch.name
@@ -305,7 +306,7 @@ fn next_voice<'p>(
             }
             VoiceKind::Approval { .. } | VoiceKind::Dismissed => false,
         };
-        !heard && wanted
+        (!heard || plant::is("heard-again")) && wanted
     })
 }
 

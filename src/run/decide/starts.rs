@@ -7,7 +7,9 @@ use crate::run::budget;
 
 pub(super) fn starts(state: &State, facts: &Facts, decision: &mut Decision) {
     let ready = state.items.iter().filter(|item| {
-        matches!(item.phase, Phase::Pending) && undisturbed(item, facts) && state.is_free(item)
+        matches!(item.phase, Phase::Pending)
+            && undisturbed(item, facts)
+            && (state.is_free(item) || crate::plant::is("dependent-begins-early"))
     });
     let mut slots = facts.slots;
     for item in ready {

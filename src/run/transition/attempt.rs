@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::{NotPossible, Said, capital, find, first};
 use crate::plan::{CheckpointPolicy, Limits, Risk};
+use crate::plant;
 use crate::run::P0;
 use crate::run::approval::Carried;
 use crate::run::blame::{self, Blame};
@@ -117,7 +118,11 @@ pub fn finished(
     let policy = state.checkpoint;
     let (item, name) = find(state, &result.item)?;
     let claim = match &item.phase {
-        Phase::Running { claim } if claim.id == result.claim => Some(claim.clone()),
+        Phase::Running { claim }
+            if claim.id == result.claim || plant::is("claim-is-not-compared") =>
+        {
+            Some(claim.clone())
+        }
         _ => None,
     };
     let Some(claim) = claim else {
@@ -259,8 +264,9 @@ fn passed(
         let pull = item.pull.as_ref().filter(|p| p.head == head);
         pull.map(|p| p.since)
     };
+    let holds_on = facts.published.carries_approval || plant::is("approval-carries-over-anything");
     match (facts.kind, &former, pending.as_ref()) {
-        (OrderKind::Forward, Some(former), _) if facts.published.carries_approval => {
+        (OrderKind::Forward, Some(former), _) if holds_on => {
             let since = since(&former.head);
             item.carries.push(Carried {
                 commit: former.head.clone(),
@@ -294,7 +300,7 @@ fn passed(
     // A person who asked for changes sees what came of it, however many attempts it took.
     let spoken_to = pending.as_ref().is_some_and(|p| !p.feedback.is_empty());
     let carried = match (pending, facts.kind) {
-        (Some(p), OrderKind::Forward) if facts.published.carries_approval => Some(p.from),
+        (Some(p), OrderKind::Forward) if holds_on => Some(p.from),
         _ => None,
     };
     let asked = match policy {
@@ -313,7 +319,7 @@ fn passed(
             by_policy,
         };
         "still passes with the run branch merged in; the approval carries over"
-    } else if asked {
+    } else if asked && !plant::is("policy-asks-nobody") {
         item.phase = Phase::Review;
         "attempt {n} passes its checks, waiting for a review"
     } else {
@@ -381,12 +387,18 @@ fn failed(
     if let Some(attempt) = item.attempts.last_mut() {
         attempt.reasons.clone_from(&reasons);
     }
-    let left = usize::try_from(facts.limits.attempts)
-        .unwrap_or(usize::MAX)
-        .saturating_sub(item.automatic_attempts());
+    let most = usize::try_from(facts.limits.attempts).unwrap_or(usize::MAX);
+    let left = if plant::is("attempts-without-end") {
+        usize::MAX
+    } else {
+        most
+    };
+    let left = left.saturating_sub(item.automatic_attempts());
     if facts.kind == OrderKind::Person {
         // No approval of what was there before is one of this.
-        item.carries.clear();
+        if !plant::is("failed-commit-keeps-approval") {
+            item.carries.clear();
+        }
         // Their commit is the branch's head all the same, or it would be found anew for ever.
         if let Some(commit) = &facts.published.commit {
             item.branch = Some(Branch {

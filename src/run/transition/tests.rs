@@ -75,6 +75,34 @@ fn no_approval_carries_over_to_a_persons_commit_that_does_not_pass() {
 }
 
 #[test]
+fn a_result_of_another_claim_is_not_taken() {
+    let mut state = sample::state();
+    claimed(&mut state, "types", sample::claim(1)).unwrap();
+    let mut late = result(
+        &state,
+        "types",
+        Verdict::Passed {
+            needs_review: false,
+        },
+    );
+    late.claim.push_str("-earlier");
+    let facts = Facts {
+        kind: OrderKind::First,
+        by: "claude",
+        prompt_sha256: "",
+        published: Published::default(),
+        branch: "pertask/wiz/1-types",
+        limits: &Config::default().limits,
+    };
+    let refused = finished(&mut state, &late, &facts).unwrap_err();
+    assert!(
+        refused.0.contains("not of the current claim"),
+        "{}",
+        refused.0
+    );
+}
+
+#[test]
 fn what_a_person_merged_is_what_its_log_tells_of() {
     let mut state = sample::state();
     sample::finish(&mut state, "types", |_| {});
