@@ -115,6 +115,64 @@ pub const ALL: &[(&str, &str)] = &[
         "gate-is-not-asked",
         "a run is complete although the final checklist does not hold",
     ),
+    // races
+    (
+        "no-compare-and-swap",
+        "refs move from wherever they are, not from what was seen",
+    ),
+    (
+        "push-without-lease",
+        "a push moves refs from wherever they are",
+    ),
+    ("lost-race-is-success", "a push that lost a race has worked"),
+    (
+        "race-within-is-unreachable",
+        "a push that loses within the remote's transaction is taken for a dead line",
+    ),
+    (
+        "run-lock-is-ignored",
+        "two processes of one machine work on a run at once",
+    ),
+    (
+        "living-lock-is-taken",
+        "a lock that somebody holds is removed",
+    ),
+    ("dead-lock-stays", "a lock of a process that is gone stays"),
+    // kills
+    (
+        "agents-outlive-us",
+        "what a killed process had started runs on",
+    ),
+    (
+        "answer-is-asked-again",
+        "an agent's noted answer is not looked for",
+    ),
+    (
+        "no-repair",
+        "branches are not put where the ledger has them",
+    ),
+    (
+        "branch-before-ledger",
+        "a task branch moves before the ledger says so",
+    ),
+    (
+        "key-stays-in-kept-work",
+        "what a killed agent left is not searched for its key",
+    ),
+    // faults
+    (
+        "pull-request-unlooked",
+        "a pull request is opened without looking for one",
+    ),
+    (
+        "change-is-sent-again",
+        "a change whose answer was lost is sent again",
+    ),
+    ("limits-are-ignored", "GitHub's limits are not waited for"),
+    (
+        "retry-after-is-ignored",
+        "a limit's retry-after is not waited for",
+    ),
 ];
 
 /// Whether this fault is planted.

@@ -212,19 +212,23 @@ fn tokens_cost_what_the_price_table_says() {
     ");
 }
 
-/// The limit of attempts is one, so the attempt that met the usage limit does not count.
+/// Of the two attempts that are allowed, the first meets the limit and does not count, and the next
+/// fails: so there is one more.
 #[test]
 fn a_usage_limit_that_ends_soon_is_waited_for() {
     let site = claude(
         TWO,
-        "[ -e \"$OUT/met\" ] && { work; costs 0.1; exit; }
-         touch \"$OUT/met\"; echo half > one.txt; limited $(($(date +%s) + 3)); exit 1",
-        "[limits]\nattempts = 1\n",
+        "case $key in
+             one-1) echo half > one.txt; limited $(($(date +%s) + 3)); exit 1 ;;
+             one-2) rm -f one.txt; complete; costs 0.1 ;;
+             *) work; costs 0.1 ;;
+         esac",
+        "[limits]\nattempts = 2\n",
     );
     let out = start(&site);
     assert_eq!(out.code, 0, "{}", out.all());
     // The other task has the same agent, so it was not asked either.
-    assert_eq!(asked(&site), ["one-1", "one-2", "two-1"]);
+    assert_eq!(asked(&site), ["one-1", "one-2", "one-3", "two-1"]);
     let told = out.stderr.lines().position(|l| l.contains("by itself"));
     let told = told.unwrap_or_else(|| panic!("{}", out.all()));
     let said: Vec<&str> = out.stderr.lines().skip(told - 1).take(4).collect();

@@ -36,7 +36,7 @@ mod story;
 mod support;
 #[path = "kills/there.rs"]
 mod there;
-#[path = "kills/trial.rs"]
+#[path = "support/trial.rs"]
 mod trial;
 
 use std::cell::OnceCell;
@@ -225,21 +225,17 @@ fn failure(trial: &Trial, what: &str) -> String {
 
 #[test]
 fn a_local_run_killed_anywhere_comes_to_the_same_end() {
-    let worlds = Worlds::default();
-    short(&worlds, World::Local, [60, 12, 12]);
-    locks::in_a_local_run(worlds.local());
+    short(&Worlds::default(), World::Local, [60, 4, 4]);
 }
 
 #[test]
 fn a_run_on_github_killed_anywhere_comes_to_the_same_end() {
-    let worlds = Worlds::default();
-    short(&worlds, World::GitHub, [40, 4, 4]);
-    locks::in_a_clone_of_a_run_on_github(worlds.there());
+    short(&Worlds::default(), World::GitHub, [40, 2, 2]);
 }
 
 #[test]
 fn a_run_in_actions_killed_anywhere_comes_to_the_same_end() {
-    short(&Worlds::default(), World::Actions, [10, 1, 1]);
+    short(&Worlds::default(), World::Actions, [20, 1, 1]);
 }
 
 #[test]
@@ -337,17 +333,19 @@ fn everything(worlds: &Worlds, seed: u64) -> Vec<Trial> {
 }
 
 #[test]
-fn killed_while_the_agent_runs_its_processes_end_and_its_work_is_kept() {
-    let site = Site::new();
+fn killed_while_the_agent_runs_its_processes_end_and_its_work_is_kept_without_its_key() {
+    let mut site = Site::new();
+    site.set("MY_AGENT_KEY", "marked-agent-key-0001");
     site.agent(
-        "if [ ! -e $OUT/second ]; then touch $OUT/second; echo half > a.txt; (setsid sleep 300 &)
+        "if [ ! -e $OUT/second ]; then touch $OUT/second; echo half $MY_AGENT_KEY > a.txt
+           (setsid sleep 300 &)
            touch $OUT/working; await $OUT/never; fi
          echo good > a.txt; echo b > b.txt; rm -f b.txt; complete",
     );
     site.write("check.sh", "true\n");
     site.plan(
         "build = [[\"true\"]]\n[[task]]\nid = \"a\"\nfile = \"a.txt\"\npurpose = \"The first file\"\n",
-        "",
+        "env = [\"OUT\", \"MY_AGENT_KEY\"]",
         "",
     );
     let run = site.spawn(&["start", "wiz", "--mode", "per-task"]);
@@ -358,6 +356,8 @@ fn killed_while_the_agent_runs_its_processes_end_and_its_work_is_kept() {
         !site.processes().is_empty(),
         "the agent went with the program"
     );
+    // Whoever goes on has another key by now.
+    site.set("MY_AGENT_KEY", "marked-agent-key-0002");
     let out = site.pertask(&["continue"]);
     assert_eq!((out.code, &*site.task("a")), (0, "review"), "{}", out.all());
     assert_eq!(site.processes(), Vec::<String>::new());
@@ -372,7 +372,7 @@ fn killed_while_the_agent_runs_its_processes_end_and_its_work_is_kept() {
         "refs/heads/pertask/wiz/kept",
     ]);
     assert_eq!(kept.lines().count(), 1, "{kept}");
-    assert_eq!(site.git(&["show", &format!("{kept}:a.txt")]), "half");
+    assert_eq!(site.git(&["show", &format!("{kept}:a.txt")]), "half ***");
     assert_eq!(site.git(&["show", "pertask/wiz/1-a:a.txt"]), "good");
     assert_eq!(site.locks(), Vec::<std::path::PathBuf>::new());
 }

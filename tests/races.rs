@@ -1,12 +1,32 @@
 //! Interruptions, second terminals and races: one wins, the others say so, nothing is lost.
+//!
+//! `cargo test` holds a few rounds of runners on one run; `bench/reliability races` holds a thousand
+//! and more (docs/reliability.md).
 
 #![expect(clippy::unwrap_used, reason = "a failing helper is a failing test")]
 
+#[path = "support/campaign.rs"]
+mod campaign;
+#[path = "support/github/mod.rs"]
+mod github;
+#[path = "support/hub.rs"]
+mod hub;
+#[path = "races/rounds.rs"]
+mod rounds;
 #[path = "support/site.rs"]
 mod site;
+#[path = "support/story.rs"]
+mod story;
+mod support;
+#[path = "support/trial.rs"]
+mod trial;
 
+use campaign::Campaign;
+use rounds::{Round, What};
 use rustix::process::Signal;
 use site::Site;
+use story::Story;
+use trial::Dice;
 
 const PLAN: &str = r#"
 build = [["true"]]
@@ -307,4 +327,88 @@ fn of_two_approvals_of_two_tasks_both_count() {
         assert_eq!(site.status()["state"], "complete", "{text}");
         ledger_is_linear(&site);
     }
+}
+
+/// So many rounds with each number of runners, most of them of steps that have one winner.
+fn rounds(each: usize, seed: u64) -> Vec<Round> {
+    // An order is ready; an approval is given, and the next task begins; the last approval; and so on.
+    let turns = [
+        What::GoOn(3),
+        What::GoOn(1),
+        What::GoOn(6),
+        What::Start,
+        What::Note,
+        What::GoOn(3),
+        What::GoOn(2),
+        What::GoOn(5),
+        What::NoteHere,
+        What::GoOn(6),
+    ];
+    let all = (0..each).flat_map(|number| {
+        [2, 8].map(|runners| Round {
+            runners,
+            what: turns[number % turns.len()],
+            number,
+        })
+    });
+    let mut all: Vec<_> = all.collect();
+    Dice(seed).shuffle(&mut all);
+    all
+}
+
+#[test]
+fn of_many_runners_one_wins_each_step() {
+    let story = Story::told();
+    let mut wrong = Vec::new();
+    for (runners, what) in [
+        (2, What::GoOn(3)),
+        (8, What::GoOn(1)),
+        (3, What::GoOn(6)),
+        (4, What::Start),
+        (4, What::Note),
+        (8, What::NoteHere),
+    ] {
+        let round = Round {
+            runners,
+            what,
+            number: 0,
+        };
+        wrong.extend(rounds::hold(&story, round).wrong);
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+#[test]
+#[ignore = "one round, named by PERTASK_TRIAL"]
+fn one_trial() {
+    let name = std::env::var("PERTASK_TRIAL").expect("PERTASK_TRIAL names a round");
+    let round: Round = name.parse().unwrap();
+    assert_eq!(round.to_string(), name);
+    if let Some(what) = rounds::hold(&Story::told(), round).wrong {
+        panic!("{what}");
+    }
+    println!("{round}: as it should be");
+}
+
+#[test]
+#[ignore = "takes half an hour: bench/reliability --long races"]
+fn campaign() {
+    let campaign = Campaign::from_env("races", 50);
+    let seed = campaign.seed;
+    let sum = campaign.drive(
+        Story::told,
+        |_| rounds(1000, seed),
+        |story, round| rounds::hold(story, *round),
+    );
+    campaign.report(
+        &sum,
+        &[
+            ("winners", "runners that took a step"),
+            (
+                "losers",
+                "runners that took none and said so (75, or 2 where the run was there already)",
+            ),
+            ("late", "runners that found all done"),
+        ],
+    );
 }

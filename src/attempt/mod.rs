@@ -213,7 +213,9 @@ pub async fn run(
     tell: &mut dyn FnMut(Event),
 ) -> anyhow::Result<AttemptResult> {
     let mut resumed = true;
-    let (answered, scan) = if let Some(answered) = place.folder.read(folder::ANSWERED)? {
+    let noted = place.folder.read(folder::ANSWERED)?;
+    let noted = noted.filter(|_| !crate::plant::is("answer-is-asked-again"));
+    let (answered, scan) = if let Some(answered) = noted {
         (answered, None)
     } else {
         resumed = false;

@@ -486,6 +486,7 @@ impl<'a> Driver<'a> {
         tracing::debug!(?action, "act");
         let mut state = snapshot.state.clone();
         match action {
+            Action::Repair { .. } if crate::plant::is("no-repair") => Ok(()),
             Action::Repair { branch, from, to } => {
                 self.repair(branch, from.as_deref(), to, audience)
             }

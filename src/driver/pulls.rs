@@ -614,6 +614,9 @@ pub fn targets(state: &State) -> Vec<Target> {
             });
         }
     }
+    if crate::plant::is("pull-request-unlooked") {
+        found.retain(|t| t.number.is_some());
+    }
     let settled = state.items.iter().all(Item::is_settled);
     let known = state.pull.as_ref();
     if known.map_or(settled, |p| !p.closed || (settled && !aborted)) {

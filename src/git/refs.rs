@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{GitError, Repo, Result};
 use crate::effect;
+use crate::plant;
 use crate::run::decide::Standing;
 
 impl Repo {
@@ -53,6 +54,9 @@ impl Repo {
         let old = expected.map_or(Ok(git2::Oid::ZERO_SHA1), git2::Oid::from_str)?;
         effect::perform(&format!("move {full_name}"), || {
             self.retry_locked(full_name, || {
+                if plant::is("no-compare-and-swap") {
+                    return self.inner.reference(full_name, new, true, why).map(drop);
+                }
                 self.inner
                     .reference_matching(full_name, new, true, old, why)
                     .map(drop)
@@ -254,7 +258,10 @@ fn abandoned(lock: &Path) -> bool {
         let visible = user.is_root() || m.uid() == user.as_raw();
         visible && age.is_some_and(|age| age > Duration::from_secs(1))
     });
-    if !old {
+    if plant::is("living-lock-is-taken") {
+        return lock.exists();
+    }
+    if !old || plant::is("dead-lock-stays") {
         return false;
     }
     let Ok(processes) = std::fs::read_dir("/proc") else {

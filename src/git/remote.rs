@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use super::{GitError, Repo, Result, cli};
 use crate::effect;
+use crate::plant;
 
 /// The longest that git may take for a fetch or a push with our token.
 const LONGEST: Duration = Duration::from_mins(15);
@@ -165,6 +166,9 @@ impl Repo {
     fn push_now(&self, remote: &Remote, moves: &[Move]) -> Result<Pushed> {
         let leases = moves.iter().map(|m| {
             let from = m.from.as_deref().unwrap_or_default();
+            if plant::is("push-without-lease") {
+                return "--force".to_owned();
+            }
             format!("--force-with-lease={}:{from}", m.name)
         });
         let refspecs = moves
@@ -209,9 +213,14 @@ impl Repo {
         let within = refusals
             .iter()
             .any(|r| r.contains("atomic transaction failed"))
-            && err.lines().any(|l| l.starts_with("remote:") && is_race(l));
+            && err.lines().any(|l| l.starts_with("remote:") && is_race(l))
+            && !plant::is("race-within-is-unreachable");
         if within || refusals.iter().any(|r| is_race(r)) {
-            return Ok(Pushed::Raced);
+            return Ok(if plant::is("lost-race-is-success") {
+                Pushed::Done
+            } else {
+                Pushed::Raced
+            });
         }
         let told = refusals.iter().find(|r| {
             !r.contains("atomic push failed") && !r.contains("atomic transaction failed")
@@ -439,8 +448,12 @@ mod tests {
             assert_eq!(at.as_deref().map(str::trim), Some(&*theirs));
             assert_eq!(there("refs/heads/pertask/wiz/main"), None);
         }
-        // Somebody is about to move it.
+        // It has moved since it was seen.
         fs::remove_file(bare.join("hooks/pre-receive")).unwrap();
+        let raced = repo.push(&remote, &moves(Some(&first))).unwrap();
+        assert_eq!(raced, Pushed::Raced);
+        assert_eq!(there(LEDGER).as_deref().map(str::trim), Some(&*theirs));
+        // Somebody is about to move it.
         fs::write(bare.join(Path::new(LEDGER).with_extension("lock")), "").unwrap();
         let raced = repo.push(&remote, &moves(Some(&theirs))).unwrap();
         assert_eq!(raced, Pushed::Raced);

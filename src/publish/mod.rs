@@ -179,6 +179,14 @@ impl Publisher<'_> {
         {
             *kept = self.keep(kept, commit, &log_path(&sketch))?;
         }
+        if crate::plant::is("branch-before-ledger")
+            && self.ledger.remote().is_none()
+            && let (None, Some(commit)) = (&published.kept, &published.commit)
+        {
+            let from = self.ledger.branch(&order.branch)?;
+            self.ledger
+                .move_branch(&order.branch, from.as_deref(), commit, "planted")?;
+        }
         let mut state = from.state.clone();
         let said = transition::finished(&mut state, result, &facts(published))?;
         let files = attempt_files(self.repo, item, order, result, folder, &secrets);

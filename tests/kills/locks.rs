@@ -5,7 +5,7 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::local::Local;
 use super::site::Site;
@@ -34,6 +34,9 @@ fn judge(work: &Path) -> PathBuf {
 fn lock(path: &Path, held: bool) -> Option<File> {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     let file = File::create(path).unwrap();
+    // A new one may be about to be opened.
+    file.set_modified(SystemTime::now() - Duration::from_mins(1))
+        .unwrap();
     held.then_some(file)
 }
 
@@ -79,7 +82,9 @@ fn beside(
     Ok(())
 }
 
-pub fn in_a_local_run(told: &Local) {
+#[test]
+fn in_a_local_run() {
+    let told = &Local::told();
     let mut wrong = Vec::new();
     for (file, is) in [
         ("repo/.git/refs/pertask/runs/wiz.lock", Is::InTheWay),
@@ -116,7 +121,9 @@ fn in_the_workspace() {
     }
 }
 
-pub fn in_a_clone_of_a_run_on_github(story: &Story) {
+#[test]
+fn in_a_clone_of_a_run_on_github() {
+    let story = &Story::told();
     let sandbox = &story.hub.sandbox;
     let gone = "refs/remotes/origin/pertask/wiz/gone";
     let mut wrong = Vec::new();

@@ -49,6 +49,8 @@ pub fn trial(story: &Story, trial: &Trial) -> Result<Met, String> {
         asked += out.asked();
         lost += usize::from(kill.is_some_and(|kill| out.lost_an_answer(kill)));
     };
+    // What was not killed with the program may have begun the run since somebody looked.
+    let begun_meanwhile = |out: &Ended| out.code == 2 && story.has_begun();
     for (n, kill) in trial.kills.iter().enumerate() {
         let args = if n == 0 { told.command } else { story.onward() };
         let out = run(args, Some(*kill));
@@ -59,8 +61,9 @@ pub fn trial(story: &Story, trial: &Trial) -> Result<Met, String> {
                 trial::kill_all(&place);
             }
             met.locks += trial::locks(&[&git, &place]).len();
-        } else if ![0, 75].contains(&out.code) && out.code != told.code
-            || (n == 0 && kill.is_at_effect())
+        } else if !(n > 0 && args[0] == "start" && begun_meanwhile(&out))
+            && (![0, 75].contains(&out.code) && out.code != told.code
+                || (n == 0 && kill.is_at_effect()))
         {
             return Err(format!(
                 "it was not killed: {args:?} {}\n{}",
@@ -68,8 +71,12 @@ pub fn trial(story: &Story, trial: &Trial) -> Result<Met, String> {
             ));
         }
     }
-    let args = story.onward();
-    let out = run(args, None);
+    let mut args = story.onward();
+    let mut out = run(args, None);
+    if args[0] == "start" && begun_meanwhile(&out) {
+        args = story.onward();
+        out = run(args, None);
+    }
     count(&out, None);
     if out.code != told.code {
         return Err(format!(

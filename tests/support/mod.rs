@@ -129,6 +129,17 @@ impl Output {
     }
 }
 
+/// Where git is. A program named by its path is started without copying this process's memory map
+/// first, which is large.
+fn git_program() -> &'static Path {
+    static GIT: std::sync::OnceLock<PathBuf> = std::sync::OnceLock::new();
+    GIT.get_or_init(|| {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let mut places = std::env::split_paths(&path).map(|folder| folder.join("git"));
+        places.find(|p| p.is_file()).unwrap_or_else(|| "git".into())
+    })
+}
+
 /// A temporary folder with a home, a repository, and an agent.
 pub struct Sandbox {
     root: TempDir,
@@ -302,7 +313,12 @@ impl Sandbox {
 
     /// A command in the environment of the sandbox.
     pub fn command(&self, program: impl AsRef<OsStr>, dir: &Path) -> Command {
-        let mut command = Command::new(program);
+        let program = program.as_ref();
+        let mut command = if program == "git" {
+            Command::new(git_program())
+        } else {
+            Command::new(program)
+        };
         command
             .current_dir(dir)
             .env_clear()

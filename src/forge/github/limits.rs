@@ -51,6 +51,9 @@ pub fn wait(signs: &Signs<'_>) -> Option<Duration> {
         return None;
     }
     if let Some(after) = signs.retry_after.and_then(|text| seconds(text, signs.now)) {
+        if crate::plant::is("retry-after-is-ignored") {
+            return Some(Duration::from_secs(1));
+        }
         return Some(after);
     }
     if spent && let Some(reset) = signs.reset.and_then(|r| r.trim().parse::<i64>().ok()) {

@@ -45,9 +45,20 @@ pub enum MergeTree {
     Conflict,
 }
 
+/// Where git is. A program named by its path is started without copying this process's memory map
+/// first, which is large.
+fn git_program() -> &'static Path {
+    static GIT: std::sync::OnceLock<PathBuf> = std::sync::OnceLock::new();
+    GIT.get_or_init(|| {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let mut places = std::env::split_paths(&path).map(|folder| folder.join("git"));
+        places.find(|p| p.is_file()).unwrap_or_else(|| "git".into())
+    })
+}
+
 /// A git command that sees nothing of the machine's configuration.
 pub fn command(dir: &Path) -> Command {
-    let mut command = Command::new("git");
+    let mut command = Command::new(git_program());
     command
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())

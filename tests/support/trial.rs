@@ -1,5 +1,11 @@
 //! One trial: where a run stands, what kills it there, and the name by which it is done again.
 
+#![allow(
+    dead_code,
+    clippy::allow_attributes,
+    reason = "each test program uses its own part"
+)]
+
 use std::fmt;
 use std::fs;
 use std::path::Path;
