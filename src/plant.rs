@@ -173,6 +173,56 @@ pub const ALL: &[(&str, &str)] = &[
         "retry-after-is-ignored",
         "a limit's retry-after is not waited for",
     ),
+    // hostile agents and input
+    ("environment-kept", "agents get the whole environment"),
+    (
+        "not-confined",
+        "agents run unconfined though confinement was announced",
+    ),
+    ("powers-kept", "confined agents of root keep root's powers"),
+    (
+        "session-leaders-live",
+        "children that left the process group are not found",
+    ),
+    ("hooks-run", "git runs hooks when we call it"),
+    (
+        "fsmonitor-runs",
+        "git runs a file-system monitor when we call it",
+    ),
+    ("outgoing-not-scanned", "keys go out to GitHub"),
+    (
+        "strangers-heard",
+        "words of strangers in threads reach the prompt",
+    ),
+    (
+        "edited-words-heard",
+        "words that somebody else changed reach the prompt",
+    ),
+    (
+        "fork-is-heard",
+        "an event of a fork's pull request asks for something",
+    ),
+    (
+        "other-repository-is-heard",
+        "an event of another repository asks for something",
+    ),
+    (
+        "any-file-accepted",
+        "a result of another job may bring any file",
+    ),
+    (
+        "path-outside-accepted",
+        "git takes a tree with paths that lead out of it",
+    ),
+    (
+        "replaced-base-accepted",
+        "a result may stand on another commit than its order",
+    ),
+    ("workflows-may-change", "agents may change workflow files"),
+    (
+        "controls-shown",
+        "a plan writes to the terminal of who reads what is wrong with it",
+    ),
 ];
 
 /// Whether this fault is planted.

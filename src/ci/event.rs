@@ -199,7 +199,7 @@ fn of_repository(name: &str, payload: &Value, repository: &str, needed: bool) ->
     if theirs.is_empty() {
         return Err(missing(name, "a repository"));
     }
-    if !theirs.eq_ignore_ascii_case(repository) {
+    if !theirs.eq_ignore_ascii_case(repository) && !crate::plant::is("other-repository-is-heard") {
         return Err(format!(
             "the event is of the repository {}, not of {}",
             quoted(theirs),
@@ -234,7 +234,7 @@ fn ours(payload: &Value, here: u64) -> Result<()> {
         return Err("the event is about no pull request".to_owned());
     }
     // By number: a name can be given away and taken by another.
-    if !is_here("head") || !is_here("base") {
+    if (!is_here("head") || !is_here("base")) && !crate::plant::is("fork-is-heard") {
         return Err("the pull request is from another repository".to_owned());
     }
     if !word(pull, "/head/ref").starts_with(OURS) {

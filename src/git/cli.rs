@@ -52,13 +52,15 @@ impl Git {
             .current_dir(dir)
             .env("LC_ALL", "C")
             .env("GIT_OPTIONAL_LOCKS", "0")
-            .env("GIT_TERMINAL_PROMPT", "0")
-            .args([
-                "-c",
-                "core.hooksPath=/dev/null",
-                "-c",
-                "core.fsmonitor=false",
-            ]);
+            .env("GIT_TERMINAL_PROMPT", "0");
+        for (setting, fault) in [
+            ("core.hooksPath=/dev/null", "hooks-run"),
+            ("core.fsmonitor=false", "fsmonitor-runs"),
+        ] {
+            if !crate::plant::is(fault) {
+                command.args(["-c", setting]);
+            }
+        }
         Self {
             command,
             stdin: None,

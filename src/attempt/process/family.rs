@@ -195,7 +195,9 @@ mod linux {
                 if process.started < self.since {
                     continue;
                 }
-                if Some(process.group) == self.group || self.marked(pid, &mut environ) {
+                let mut marked =
+                    || !crate::plant::is("session-leaders-live") && self.marked(pid, &mut environ);
+                if Some(process.group) == self.group || marked() {
                     members.push(process);
                 } else {
                     strangers.push(process);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use http::Method;
 use serde_json::{Value, json};
 
-use super::look::{account, altered, list, marker, may_write, number, string};
+use super::look::{account, altered, clean, list, marker, may_write, number, string};
 use super::{ApiError, Client};
 use crate::forge::Reply;
 use crate::forge::feedback::{Side, Subject, Thread, ThreadComment};
@@ -47,7 +47,9 @@ pub(super) fn threads(client: &mut Client, pull: &SeenPull) -> Result<Vec<Thread
     let mut found = Vec::new();
     for node in nodes(client, pull)? {
         let mut comments = Vec::new();
-        for comment in list(&node["comments"]["nodes"]) {
+        for mut comment in list(&node["comments"]["nodes"]) {
+            clean(client, &mut comment, "body");
+            clean(client, &mut comment, "diffHunk");
             let by = account(&comment["author"]);
             let permitted = match may.get(&by.login) {
                 _ if by.bot || by.id == 0 => false,
@@ -66,7 +68,7 @@ pub(super) fn threads(client: &mut Client, pull: &SeenPull) -> Result<Vec<Thread
             comments.push(ThreadComment {
                 id: number(&comment["fullDatabaseId"]).to_string(),
                 by: by.login,
-                permitted: permitted && !ours,
+                permitted: (permitted || crate::plant::is("strangers-heard")) && !ours,
                 altered,
                 body: string(&comment["body"]),
                 hunk: string(&comment["diffHunk"]),
