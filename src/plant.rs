@@ -242,3 +242,19 @@ pub fn is(name: &str) -> bool {
 pub const fn is(_: &str) -> bool {
     false
 }
+
+#[cfg(test)]
+mod tests {
+    use super::ALL;
+
+    /// A fault that no test is named for is not part of the campaign.
+    #[test]
+    fn each_fault_has_a_test_that_must_notice_it() {
+        let list = concat!(env!("CARGO_MANIFEST_DIR"), "/bench/plants.txt");
+        let list = std::fs::read_to_string(list).unwrap();
+        let lines = list.lines().filter(|l| !l.starts_with('#'));
+        let named: Vec<&str> = lines.filter_map(|l| Some(l.split_once('\t')?.0)).collect();
+        let known: Vec<&str> = ALL.iter().map(|(name, _)| *name).collect();
+        assert_eq!(named, known);
+    }
+}
