@@ -179,7 +179,7 @@ pub const ALL: &[(&str, &str)] = &[
         "not-confined",
         "agents run unconfined though confinement was announced",
     ),
-    ("powers-kept", "confined agents of root keep root's powers"),
+    ("home-granted", "confined agents may read the person's home"),
     (
         "session-leaders-live",
         "children that left the process group are not found",

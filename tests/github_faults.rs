@@ -1,7 +1,11 @@
 //! Whatever goes wrong at any request, the run comes to the same end after at most one more
 //! `git pertask continue`, and nothing happens twice.
 
-#![expect(clippy::unwrap_used, reason = "a failing helper is a failing test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a failing helper is a failing test; what was tried is printed"
+)]
 
 #[path = "support/github/mod.rs"]
 mod github;
@@ -132,7 +136,7 @@ fn wanted(case: &impl Debug) -> bool {
     words.split('+').all(|w| text.contains(w))
 }
 
-/// Tries cases on as many hubs as the machine has processors.
+/// Tries cases on as many hubs as the machine has processors (`PERTASK_THREADS`), and prints how many.
 fn all<C: Debug + Clone + Send>(
     pick: impl Fn(&Story) -> Vec<C> + Sync,
     trial: impl Fn(&Story, &C) -> Result<u32, String> + Sync,
@@ -140,7 +144,9 @@ fn all<C: Debug + Clone + Send>(
     let todo: Mutex<Option<Vec<C>>> = Mutex::new(None);
     let wrong = Mutex::new(Vec::new());
     let counts = Mutex::new([0_u32; 3]);
-    let threads = std::thread::available_parallelism().map_or(2, usize::from);
+    let processors = std::thread::available_parallelism().map_or(2, usize::from);
+    let threads = std::env::var("PERTASK_THREADS").ok();
+    let threads = threads.map_or(processors, |n| n.parse().unwrap());
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
@@ -170,6 +176,12 @@ fn all<C: Debug + Clone + Send>(
     let mut wrong = wrong.into_inner().unwrap();
     wrong.sort();
     let [_, one, two] = counts.into_inner().unwrap();
+    let figure = |name: &str, value: &str| println!("figure: {name} | {value} | fixed");
+    let tried = one as usize + two as usize + wrong.len();
+    let what = "requests to GitHub with something gone wrong";
+    figure(what, &format!("{} wrong of {tried}", wrong.len()));
+    figure("of them the same command came through", &one.to_string());
+    figure("of them the next command came through", &two.to_string());
     assert!(
         wrong.is_empty(),
         "{} wrong; {one} went on by themselves, {two} with one more continue\n{}",

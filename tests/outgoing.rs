@@ -112,3 +112,55 @@ fn no_key_is_told_to_github() {
     });
     assert!(!ours.contains(LOOK), "a key with a known look is told");
 }
+
+/// What a person wrote into a plan stands in the repository; pull requests do not say it again.
+#[test]
+fn no_key_of_a_plan_is_shown_on_a_pull_request() {
+    let plan = PLAN.split("checks = ").next().unwrap();
+    let plan = plan.replace("First file", &format!("First {LOOK} file"));
+    let agent = "cat > /dev/null\necho good > one.txt\necho '{\"status\":\"complete\"}' > \"$PERTASK_HANDOFF_FILE\"";
+    let hub = Hub::configured(&plan, agent, "forge = \"github\"\nsandbox = \"off\"");
+    hub.run(&["start", "wiz"]).code(0);
+    let pull = hub.github.pull(REPO, 1);
+    assert!(pull.title.contains("First"), "{}", pull.title);
+    let shown = format!("{pull:?}{:?}", hub.github.comments(REPO, 1));
+    assert!(!shown.contains(LOOK), "{shown}");
+}
+
+/// Hooks that an agent, unconfined, leaves in the person's repository: none is run by our fetches and
+/// pushes.
+#[test]
+fn planted_hooks_are_not_run_by_what_talks_to_github() {
+    let plan = PLAN.split("checks = ").next().unwrap();
+    let agent = r#"
+cat > /dev/null
+root=$(dirname "$0")
+mkdir -p "$root/hooks"
+for h in pre-push reference-transaction post-checkout pre-commit post-commit post-merge post-rewrite; do
+    for dir in "$root/hooks" "$root/repo/.git/hooks"; do
+        printf '#!/bin/sh\ntouch "%s/executed-%s"\n' "$root" "$h" > "$dir/$h"
+        chmod +x "$dir/$h"
+    done
+done
+git config -f "$root/repo/.git/config" core.hooksPath "$root/hooks"
+git config -f "$root/repo/.git/config" alias.push "!touch $root/executed-alias"
+git config -f "$root/repo/.git/config" alias.fetch "!touch $root/executed-alias"
+echo good > one.txt
+echo '{"status":"complete"}' > "$PERTASK_HANDOFF_FILE"
+"#;
+    let hub = Hub::configured(plan, agent, "forge = \"github\"\nsandbox = \"off\"");
+    let executed = || -> Vec<String> {
+        let all = std::fs::read_dir(hub.sandbox.root()).unwrap().flatten();
+        all.map(|e| e.file_name().to_string_lossy().into_owned())
+            .filter(|name| name.starts_with("executed-"))
+            .collect()
+    };
+    hub.run(&["start", "wiz"]).code(0);
+    assert_eq!(executed(), Vec::<String>::new());
+    hub.approve(1);
+    hub.run(&["status", "wiz"]);
+    assert_eq!(executed(), Vec::<String>::new());
+    // They were there: git itself runs them.
+    hub.sandbox.git(["update-ref", "refs/heads/x", "HEAD"]);
+    assert!(!executed().is_empty());
+}

@@ -406,9 +406,8 @@ mod tests {
     /// Deep recursion, and an exception that says much: each frame has the message.
     #[test]
     fn what_is_found_grows_no_faster_than_the_output() {
-        let frames: String = (1..5_000)
-            .map(|n| format!("  File \"a.py\", line {n}, in f\n    f()\n"))
-            .collect();
+        let frame = |n| format!("  File \"a.py\", line {n}, in f\n    f()\n");
+        let frames = (1..5_000).map(frame).collect::<Vec<_>>().concat();
         let output = format!("{frames}RecursionError: {}\n", "é".repeat(50_000)).repeat(3);
         let found = parse(&output);
         assert_eq!(found.len(), MOST_FRAMES);
@@ -416,12 +415,10 @@ mod tests {
         assert!(found.iter().all(|p| p.message.len() <= LONGEST_MESSAGE));
         assert!(found[0].message.starts_with("RecursionError: éé"));
         // The worst there is: as many frames as count, and as long a message as counts.
-        let frames: String = (100..164)
-            .map(|n| format!("File \"a\", line {n}\n"))
-            .collect();
-        let text: String = (0..40)
-            .map(|n| format!("{frames}{n}{}\n", "x".repeat(990)))
-            .collect();
+        let frame = |n| format!("File \"a\", line {n}\n");
+        let frames = (100..164).map(frame).collect::<Vec<_>>().concat();
+        let error = |n| format!("{frames}{n}{}\n", "x".repeat(990));
+        let text = (0..40).map(error).collect::<Vec<_>>().concat();
         let found = parse(&text);
         assert_eq!(found.len(), 40 * MOST_FRAMES);
         let size: usize = found.iter().map(|p| p.file.len() + p.message.len()).sum();

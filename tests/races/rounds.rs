@@ -1,6 +1,7 @@
 //! Runners on one run, each with a clone of its own, over smart HTTP: one wins each step, and the others
 //! leave it alone.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -120,7 +121,7 @@ fn clones(story: &Story, runners: usize) -> Vec<PathBuf> {
         fs::create_dir_all(dir.with_extension("notes")).unwrap();
         let config = dir.join(".git/config");
         let mut text = fs::read_to_string(&config).unwrap();
-        text.push_str(&format!("[user]\n\tname = Runner {n}\n"));
+        let _ = write!(text, "[user]\n\tname = Runner {n}\n");
         fs::write(config, text).unwrap();
         dir
     });

@@ -1,3 +1,5 @@
+mod any;
+
 use super::*;
 use crate::plan::Config;
 use crate::report::sample::{self, at, oid};
