@@ -15,14 +15,24 @@
 #[path = "support/campaign.rs"]
 mod campaign;
 
+#[path = "simulator/acts.rs"]
+mod acts;
+#[path = "simulator/approved.rs"]
+mod approved;
 #[path = "simulator/audit.rs"]
 mod audit;
+#[path = "simulator/branches.rs"]
+mod branches;
 #[path = "simulator/calm.rs"]
 mod calm;
 #[path = "simulator/content.rs"]
 mod content;
+#[path = "simulator/decided.rs"]
+mod decided;
 #[path = "simulator/driver.rs"]
 mod driver;
+#[path = "simulator/ended.rs"]
+mod ended;
 #[path = "simulator/gate.rs"]
 mod gate;
 #[path = "simulator/git.rs"]
@@ -47,10 +57,16 @@ mod random;
 mod schedule;
 #[path = "simulator/setup.rs"]
 mod setup;
+#[path = "simulator/shown.rs"]
+mod shown;
 #[path = "simulator/store.rs"]
 mod store;
+#[path = "simulator/taken.rs"]
+mod taken;
 #[path = "simulator/there.rs"]
 mod there;
+#[path = "simulator/typed.rs"]
+mod typed;
 #[path = "simulator/worker.rs"]
 mod worker;
 #[path = "simulator/world.rs"]

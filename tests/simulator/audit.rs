@@ -134,7 +134,7 @@ impl World {
 
     /// Looks at a merge that the tool has made through the forge, for what it saw `since`.
     pub fn audit_merging(&mut self, number: u64, head: &str, since: i64) {
-        if let Err(why) = invariants::approved_content(self, number, head, since) {
+        if let Err(why) = super::approved::approved_content(self, number, head, since) {
             self.breaks(format!(
                 "nothing is merged whose exact content no permitted person approved: {why}"
             ));
@@ -151,7 +151,12 @@ impl World {
         // yet.
         let run_branch = format!("pertask/{RUN}/main");
         let done = |p: &&Pull| branch == run_branch && p.standing != PullStanding::Open;
-        if self.hub.pulls.iter().any(|p| p.branch == branch) {
+        let others: Vec<u64> = {
+            let others = self.hub.pulls.iter().filter(|p| p.branch == branch);
+            others.map(|p| p.number).collect()
+        };
+        if !others.is_empty() {
+            self.audit.twins.extend(others);
             self.audit.twins.insert(number);
         }
         let mut ours = self.hub.pulls.iter().filter(|p| p.branch == branch);

@@ -8,8 +8,8 @@ use git_pertask::run::decide::Wait;
 use git_pertask::run::seen::PullStanding;
 use git_pertask::run::state::{Item, Phase, State};
 
+use super::ended;
 use super::hub::{ADA, Kind};
-use super::invariants;
 use super::people::Typed;
 use super::world::{BASE_BRANCH, World};
 
@@ -43,11 +43,11 @@ impl World {
         let checks = [
             (
                 "who commanded something is told",
-                invariants::everybody_is_answered(self, state),
+                ended::everybody_is_answered(self, state),
             ),
             (
                 "what is over is closed",
-                invariants::what_is_over_is_closed(self, state),
+                ended::what_is_over_is_closed(self, state),
             ),
         ];
         for (name, check) in checks {

@@ -4,26 +4,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
-use std::time::Duration;
 
 use git_pertask::driver::Handed;
 use git_pertask::driver::orders::plain;
 use git_pertask::plan::{Config, Plan};
-use git_pertask::publish::{judged_files, log_for, log_path, report_for, report_path};
+use git_pertask::publish::report_path;
 use git_pertask::run::decide::{Action, Facts, Wait, decide};
-use git_pertask::run::order::{AttemptResult, CheckKind, CheckOutcome, Order, OrderKind};
+use git_pertask::run::order::{AttemptResult, Order, OrderKind};
 use git_pertask::run::state::{Claim, Phase, State, Workflow};
 use git_pertask::run::transition;
-use git_pertask::run::{BASE, GATE, P0};
+use git_pertask::run::{BASE, GATE};
 use jiff::Timestamp;
 
-use super::content::findings;
-use super::gate;
 use super::orders::outcomes;
-use super::random::id_of;
-use super::store::{Record, Snapshot, Step};
+use super::store::{Snapshot, Step};
 use super::there::There;
-use super::worker::{Folder, Stage, Worker};
+use super::worker::Folder;
 use super::world::{Fail, Pid, Sim, pause, person};
 
 /// As `driver::Hands`.
@@ -35,7 +31,7 @@ pub enum Hands {
 }
 
 impl Hands {
-    fn do_this(&self, action: &Action) -> bool {
+    pub fn do_this(&self, action: &Action) -> bool {
         match self {
             Self::Own | Self::Jobs(_) => true,
             Self::Nobody => matches!(
@@ -78,9 +74,6 @@ pub struct Driver {
     pub there: There,
 }
 
-const CLAIM_SLACK: Duration = Duration::from_mins(15);
-const QUEUED: Duration = Duration::from_hours(25);
-
 /// As `driver::Lost`.
 #[derive(Default)]
 struct Lost {
@@ -89,7 +82,7 @@ struct Lost {
 }
 
 impl Lost {
-    fn may_go_on(&mut self, commit: &str) -> bool {
+    pub fn may_go_on(&mut self, commit: &str) -> bool {
         if self.on != commit {
             commit.clone_into(&mut self.on);
             self.times = 0;
@@ -195,7 +188,7 @@ impl Driver {
         }
     }
 
-    fn turns_on_the_spot(&self, effects: &mut u64, turns: &mut u32) {
+    pub fn turns_on_the_spot(&self, effects: &mut u64, turns: &mut u32) {
         let mut w = self.sim.w();
         if w.effects == *effects {
             *turns += 1;
@@ -207,7 +200,7 @@ impl Driver {
         }
     }
 
-    async fn read(&mut self, stopping: bool) -> Result<(Snapshot, Facts), Fail> {
+    pub async fn read(&mut self, stopping: bool) -> Result<(Snapshot, Facts), Fail> {
         self.refresh().await?;
         let snapshot = self.sim.w().read(self.machine);
         let snapshot = snapshot.ok_or_else(|| Fail::Error("there is no run".to_owned()))?;
@@ -215,23 +208,23 @@ impl Driver {
         Ok((snapshot, facts))
     }
 
-    fn is_cancelled(&self) -> bool {
+    pub fn is_cancelled(&self) -> bool {
         let w = self.sim.w();
         w.processes.get(&self.pid).is_some_and(|p| p.cancelled)
     }
 
-    fn mine(&self) -> BTreeSet<String> {
+    pub fn mine(&self) -> BTreeSet<String> {
         let w = self.sim.w();
         let mine = w.workers.iter().filter(|k| k.pid == Some(self.pid));
         mine.map(|k| k.claim.clone()).collect()
     }
 
-    fn is_idle(&self) -> bool {
+    pub fn is_idle(&self) -> bool {
         self.mine().is_empty()
     }
 
     /// Waits until a worker is done.
-    async fn wait(&self) {
+    pub async fn wait(&self) {
         let before = self.mine().len();
         while self.mine().len() == before && before > 0 {
             self.sim.w().listens(self.pid, true);
@@ -241,7 +234,7 @@ impl Driver {
     }
 
     /// `Driver::listen`: waits until a worker has news, or the ledger has moved.
-    async fn listen(&mut self, snapshot: &Snapshot) -> Result<(), Fail> {
+    pub async fn listen(&mut self, snapshot: &Snapshot) -> Result<(), Fail> {
         let before = self.mine().len();
         loop {
             self.sim.w().listens(self.pid, true);
@@ -262,7 +255,7 @@ impl Driver {
     }
 
     /// `Driver::facts`.
-    async fn facts(&mut self, snapshot: &Snapshot, stopping: bool) -> Result<Facts, Fail> {
+    pub async fn facts(&mut self, snapshot: &Snapshot, stopping: bool) -> Result<Facts, Fail> {
         let state = snapshot.state();
         self.look(state, stopping).await?;
         let mine = self.mine();
@@ -329,7 +322,7 @@ impl Driver {
     }
 
     /// `Driver::look_after`: what has become of work that somebody claimed.
-    async fn look_after(
+    pub async fn look_after(
         &mut self,
         leaf: &str,
         claim: &Claim,
@@ -349,12 +342,12 @@ impl Driver {
         Ok(())
     }
 
-    fn is_own_lost(&self, claim: &Claim) -> bool {
+    pub fn is_own_lost(&self, claim: &Claim) -> bool {
         claim.holder == self.sim.w().holder(self.pid) && self.known.contains(&claim.id)
     }
 
     /// `Driver::is_over`: a claim for jobs of a workflow run that is over.
-    async fn is_over(&mut self, claim: &Claim) -> Result<bool, Fail> {
+    pub async fn is_over(&mut self, claim: &Claim) -> Result<bool, Fail> {
         let Some(theirs) = &claim.holder.workflow else {
             return Ok(false);
         };
@@ -373,7 +366,7 @@ impl Driver {
         Ok(over)
     }
 
-    fn stored_result(
+    pub fn stored_result(
         &self,
         leaf: &str,
         claim: &Claim,
@@ -388,7 +381,7 @@ impl Driver {
     }
 
     /// `Driver::act`.
-    async fn act(
+    pub async fn act(
         &mut self,
         action: &Action,
         snapshot: &Snapshot,
@@ -476,393 +469,6 @@ impl Driver {
             .await?;
         self.moved(from.state(), after.state());
         self.there.goes_on();
-        Ok(())
-    }
-
-    fn rules_named(&self) -> bool {
-        self.plan.tasks.iter().any(|t| !t.rules.is_empty())
-    }
-
-    /// `Driver::judged`.
-    pub fn judged(&self, state: &mut State) -> String {
-        if !self.rules_named() {
-            return String::new();
-        }
-        let head = state.run_branch.head.clone();
-        let w = self.sim.w();
-        let tree = w.git.tree(&w.git.tree_of(&head));
-        let found = findings(&tree, &judged_files(state, &self.plan));
-        let said = transition::judged(state, &head, found);
-        let report = String::from_utf8(report_for(state, &self.plan)).expect("text");
-        if state.item(P0).is_some() && w.git.file(&head, &report_path(state)) == Some(report) {
-            state.compliance.reported = Some(head);
-        }
-        said.map(|s| format!("; {s}")).unwrap_or_default()
-    }
-
-    /// `Driver::report`.
-    async fn report(&mut self, snapshot: &Snapshot, mut state: State) -> Result<(), Fail> {
-        let now = self.now();
-        let commit = {
-            let mut w = self.sim.w();
-            let head = state.run_branch.head.clone();
-            let path = report_path(&state);
-            let text = String::from_utf8(report_for(&state, &self.plan)).expect("text");
-            if w.git.file(&head, &path).as_ref() == Some(&text) {
-                head
-            } else {
-                let word = w.git.text(&text);
-                let tree = w.git.tree_of(&head);
-                let tree = w.git.with(&tree, &[(&path, Some(&word))]);
-                w.git.commit(&tree, &[head], &self.by, now)
-            }
-        };
-        let said = transition::reported(&mut state, &commit);
-        self.record(snapshot, state, Step::of(said)).await
-    }
-
-    /// `Driver::publish`.
-    async fn publish(&mut self, snapshot: &Snapshot, key: &str) -> Result<(), Fail> {
-        if key == BASE || key == GATE {
-            return self.publish_build(snapshot).await;
-        }
-        let state = snapshot.state();
-        let Some(item) = state.item(key) else {
-            return Err(Fail::Error("the item to publish is gone".to_owned()));
-        };
-        let Phase::Running { claim } = &item.phase else {
-            return Ok(());
-        };
-        let leaf = item.branch_leaf();
-        let Some((order, result, _)) = self.stored_result(&leaf, claim) else {
-            return Ok(());
-        };
-        let published = self
-            .sim
-            .publish_attempt(self.machine, snapshot, &order, &result, &self.by);
-        let after = published.await?;
-        self.moved(state, after.state());
-        self.sim
-            .w()
-            .folders
-            .remove(&(self.machine, leaf, claim.attempt));
-        pause().await;
-        Ok(())
-    }
-
-    /// `Driver::free`.
-    async fn free(
-        &mut self,
-        snapshot: &Snapshot,
-        mut state: State,
-        key: &str,
-        why: &str,
-    ) -> Result<(), Fail> {
-        let item = snapshot.state().item(key);
-        if let Some(item) = item
-            && let Phase::Running { claim } = &item.phase
-            && claim.holder.workflow.is_none()
-        {
-            let place = (self.machine, item.branch_leaf(), claim.attempt);
-            let folder = self.sim.w().folders.get(&place).cloned();
-            if let Some(folder) = folder
-                && let (Some((order, _)), Some(tree)) = (&folder.begun, &folder.written)
-                && folder.asked
-                && folder.answered.is_none()
-                && order.agent.is_some()
-            {
-                let items = (snapshot.state(), item);
-                let kept = self
-                    .sim
-                    .keep_partial(self.machine, items, order, tree, &self.by);
-                kept.await?;
-            }
-        }
-        let said = transition::freed(&mut state, key, why)?;
-        self.record(snapshot, state, Step::of(said)).await
-    }
-
-    /// `Driver::forward`.
-    async fn forward(
-        &mut self,
-        snapshot: &Snapshot,
-        mut state: State,
-        key: &str,
-    ) -> Result<(), Fail> {
-        let item = snapshot.state().item(key);
-        let branch = item.and_then(|i| i.branch.clone());
-        let branch = branch.ok_or_else(|| Fail::Error("nothing to bring forward".to_owned()))?;
-        let run_head = state.run_branch.head.clone();
-        let said = {
-            let mut w = self.sim.w();
-            let (tree, conflicts) = w.git.merge(&branch.head, &run_head);
-            let log = log_path(&state);
-            let conflicts: Vec<String> = conflicts.into_iter().filter(|p| *p != log).collect();
-            if conflicts.is_empty() {
-                let text = log_for(&state, key);
-                let word = w.git.text(&String::from_utf8_lossy(&text));
-                let tree = w.git.with(&tree, &[(&log, Some(&word))]);
-                let time = w.git.get(&run_head).at;
-                let commit = w
-                    .git
-                    .commit(&tree, &[branch.head, run_head], &self.by, time);
-                let pending = plain(OrderKind::Forward, Some(commit), String::new());
-                let why = "the run branch has moved on and is merged in";
-                transition::reopened(&mut state, key, pending, why)?
-            } else {
-                let errors = format!("Conflicts in {}", conflicts.join(", "));
-                let pending = plain(OrderKind::Conflict, None, errors);
-                transition::reopened(&mut state, key, pending, "the run branch conflicts")?
-            }
-        };
-        self.record(snapshot, state, Step::of(said)).await
-    }
-
-    fn claim_id(&self, key: &str) -> String {
-        let mut w = self.sim.w();
-        let n = w.new_id().to_string();
-        let mut id = id_of(&["claim", key, &n]);
-        id.truncate(16);
-        id
-    }
-
-    /// `Driver::start`.
-    async fn start(
-        &mut self,
-        snapshot: &Snapshot,
-        mut state: State,
-        key: &str,
-    ) -> Result<(), Fail> {
-        let item = snapshot.state().item(key).cloned();
-        let item = item.ok_or_else(|| Fail::Error("the item to start is gone".to_owned()))?;
-        let leaf = item.branch_leaf();
-        let order = {
-            let mut w = self.sim.w();
-            w.order(snapshot.state(), &self.plan, &self.config, &item)
-        };
-        let attempt = order.attempt;
-        let place = (self.machine, leaf.clone(), attempt);
-        {
-            // What a lost process left for the same order is used, what belongs to another is put aside.
-            let mut w = self.sim.w();
-            let folder = w.folders.entry(place.clone()).or_default();
-            if folder
-                .begun
-                .as_ref()
-                .is_some_and(|(earlier, _)| !earlier.asks_the_same(&order))
-            {
-                *folder = Folder::default();
-            }
-        }
-        let now = self.now();
-        let limit = order.agent.as_ref().map_or(0, |a| a.config.timeout_s)
-            + order.checks.len() as u64 * order.check_timeout_s;
-        let claim = Claim {
-            id: self.claim_id(key),
-            attempt,
-            kind: order.kind,
-            holder: self.sim.w().holder(self.pid),
-            since: now,
-            deadline: now + CLAIM_SLACK + Duration::from_secs(limit),
-            order: None,
-        };
-        let order = Rc::new(order);
-        let record = Record {
-            order: Some(Rc::clone(&order)),
-            result: None,
-        };
-        let said = transition::claimed(&mut state, key, claim.clone())?;
-        let step = Step {
-            said,
-            records: vec![((leaf.clone(), attempt), record)],
-            pinned: None,
-        };
-        self.record(snapshot, state, step).await?;
-        let mut w = self.sim.w();
-        let folder = w.folders.entry(place).or_default();
-        folder.begun = Some((Rc::clone(&order), claim.id.clone()));
-        self.known.insert(claim.id.clone());
-        let until = w.now;
-        let worker = Worker {
-            pid: Some(self.pid),
-            machine: self.machine,
-            leaf,
-            order,
-            claim: claim.id,
-            stage: Stage::Begins,
-            until,
-        };
-        w.workers.push(worker);
-        Ok(())
-    }
-
-    /// `Driver::gate`.
-    async fn gate(&mut self, snapshot: &Snapshot, mut state: State) -> Result<(), Fail> {
-        let head = state.run_branch.head.clone();
-        let ran = outcomes(&mut self.sim.w(), &head, gate::commands(&self.plan));
-        if self.is_cancelled() {
-            return Ok(());
-        }
-        let items = gate::items(&self.sim.w(), snapshot, &self.plan, &ran);
-        self.gate_seen = Some(head);
-        let said = transition::gate_seen(&mut state, items, self.now());
-        self.record(snapshot, state, Step::of(said)).await
-    }
-
-    /// `Driver::hand_out`.
-    async fn hand_out(
-        &mut self,
-        snapshot: &Snapshot,
-        mut state: State,
-        key: &str,
-    ) -> Result<(), Fail> {
-        let item = snapshot.state().item(key).cloned();
-        let item = item.ok_or_else(|| Fail::Error("the item is gone".to_owned()))?;
-        let order = {
-            let mut w = self.sim.w();
-            w.order(snapshot.state(), &self.plan, &self.config, &item)
-        };
-        let place = (item.leaf_of_attempt(order.attempt), order.attempt);
-        let (claim, order) = self.claim_for_job(order);
-        let said = transition::claimed(&mut state, key, claim.clone())?;
-        self.give(snapshot, state, said, place, claim, order).await
-    }
-
-    /// `Driver::hand_out_build`.
-    async fn hand_out_build(
-        &mut self,
-        snapshot: &Snapshot,
-        mut state: State,
-        key: &str,
-    ) -> Result<(), Fail> {
-        let base = key == BASE;
-        let commit = if base {
-            &state.base.commit
-        } else {
-            &state.run_branch.head
-        }
-        .clone();
-        let commands = if base {
-            &self.plan.build
-        } else {
-            gate::commands(&self.plan)
-        };
-        if commands.is_empty() {
-            return if base {
-                self.base_built = true;
-                let said = transition::base_built(&mut state, Vec::new(), self.now());
-                self.record(snapshot, state, Step::of(said)).await
-            } else {
-                self.gate(snapshot, state).await
-            };
-        }
-        let order = {
-            let w = self.sim.w();
-            gate::build_order(
-                &w,
-                &state,
-                key,
-                &commit,
-                commands,
-                self.plan.check_timeout_s,
-            )
-        };
-        let place = (key.to_owned(), order.attempt);
-        let (claim, order) = self.claim_for_job(order);
-        let said = transition::build_claimed(&mut state, key, &commit, claim.clone());
-        self.give(snapshot, state, said, place, claim, order).await
-    }
-
-    /// `Driver::claim_for_job`.
-    fn claim_for_job(&self, mut order: Order) -> (Claim, Rc<Order>) {
-        let Hands::Jobs(workflow) = &self.hands else {
-            panic!("there is nobody to hand an order to");
-        };
-        let id = self.claim_id(&order.item);
-        order.claim = Some(id.clone());
-        let now = self.now();
-        let limit = order.agent.as_ref().map_or(0, |a| a.config.timeout_s)
-            + order.checks.len() as u64 * order.check_timeout_s;
-        let json = serde_json::to_string(&order).expect("an order");
-        let claim = Claim {
-            id,
-            attempt: order.attempt,
-            kind: order.kind,
-            holder: git_pertask::run::state::Holder {
-                workflow: Some(workflow.clone()),
-                ..self.sim.w().holder(self.pid)
-            },
-            since: now,
-            deadline: now + QUEUED + Duration::from_secs(limit),
-            order: Some(id_of(&[&json])),
-        };
-        (claim, Rc::new(order))
-    }
-
-    /// `Driver::give`.
-    async fn give(
-        &mut self,
-        snapshot: &Snapshot,
-        state: State,
-        said: String,
-        place: (String, u32),
-        claim: Claim,
-        order: Rc<Order>,
-    ) -> Result<(), Fail> {
-        let record = Record {
-            order: Some(Rc::clone(&order)),
-            result: None,
-        };
-        let step = Step {
-            said,
-            records: vec![(place, record)],
-            pinned: None,
-        };
-        let run = state.run.clone();
-        self.record(snapshot, state, step).await?;
-        let handed = Handed {
-            run,
-            task: order.item.clone(),
-            attempt: order.attempt.to_string(),
-            order: claim.order.clone().unwrap_or_default(),
-        };
-        self.sim
-            .w()
-            .actions
-            .orders
-            .insert(handed.order.clone(), order);
-        self.handed.push((claim.id, handed));
-        Ok(())
-    }
-
-    /// `Driver::publish_build`.
-    async fn publish_build(&mut self, snapshot: &Snapshot) -> Result<(), Fail> {
-        let Some(building) = &snapshot.state().building else {
-            return Ok(());
-        };
-        let key = building.key.clone();
-        let Some((_, result, _)) = self.stored_result(&key, &building.claim) else {
-            return Ok(());
-        };
-        let mut state = snapshot.state().clone();
-        let commit = transition::build_ended(&mut state, &result)?;
-        let ran: Vec<CheckOutcome> = result
-            .checks
-            .iter()
-            .filter(|c| matches!(c.kind, CheckKind::Build | CheckKind::Command))
-            .cloned()
-            .collect();
-        let said = if key == BASE {
-            transition::base_built(&mut state, ran, self.now())
-        } else if commit == state.run_branch.head {
-            let items = gate::items(&self.sim.w(), snapshot, &self.plan, &ran);
-            transition::gate_seen(&mut state, items, self.now())
-        } else {
-            "The run branch has moved on; the final checklist is looked at again".to_owned()
-        };
-        self.record(snapshot, state, Step::of(said)).await?;
-        let place = (self.machine, key, result.attempt);
-        self.sim.w().folders.remove(&place);
         Ok(())
     }
 }

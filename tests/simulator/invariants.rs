@@ -6,20 +6,21 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use git_pertask::forge::words::Command as Word;
-use git_pertask::plan::{CheckpointPolicy, ForgeKind, Risk};
-use git_pertask::publish::{log_path, report_path};
+use git_pertask::plan::ForgeKind;
+use git_pertask::run::P0;
 use git_pertask::run::decide::{Action, Decision, Facts};
-use git_pertask::run::order::{OrderKind, Verdict};
-use git_pertask::run::seen::PullStanding;
-use git_pertask::run::state::{Attempt, Decision as Opinion, Item, Outcome, Phase, State};
-use git_pertask::run::{BASE, GATE, P0};
+use git_pertask::run::order::OrderKind;
+use git_pertask::run::state::{Decision as Opinion, Item, Outcome, Phase, State};
 
-use super::hub::{Kind, Pull, Said};
+use super::approved::merged_was_approved;
+use super::decided::{
+    actions_once, decide_is_pure, freed_when_gone, settled_is_left, starts_within_limits,
+};
+use super::ended::{end_is_earned, nothing_after_end, skipped_by_person};
 use super::store::Entry;
 use super::world::World;
 
-type Held = Result<(), String>;
+pub type Held = Result<(), String>;
 
 /// A check of two states that follow each other.
 type OfStep = fn(&World, &Rc<Entry>, &Rc<Entry>) -> Held;
@@ -122,12 +123,12 @@ pub fn kind_of(action: &Action) -> &'static str {
     }
 }
 
-fn held(holds: bool, why: impl FnOnce() -> String) -> Held {
+pub fn held(holds: bool, why: impl FnOnce() -> String) -> Held {
     if holds { Ok(()) } else { Err(why()) }
 }
 
 /// Items that both states have.
-fn pairs<'s>(before: &'s State, after: &'s State) -> Vec<(&'s Item, &'s Item)> {
+pub fn pairs<'s>(before: &'s State, after: &'s State) -> Vec<(&'s Item, &'s Item)> {
     let items = before.items.iter();
     items
         .filter_map(|a| Some((a, after.items.iter().find(|b| b.key == a.key)?)))
@@ -204,7 +205,7 @@ fn heard_once(_: &World, _: &Rc<Entry>, after: &Rc<Entry>) -> Held {
     Ok(())
 }
 
-fn claim(item: &Item) -> Option<&git_pertask::run::state::Claim> {
+pub fn claim(item: &Item) -> Option<&git_pertask::run::state::Claim> {
     match &item.phase {
         Phase::Running { claim } => Some(claim),
         _ => None,
@@ -310,7 +311,8 @@ fn has_the_rest(w: &World, before: &Rc<Entry>, after: &Rc<Entry>) -> Held {
         let Some(merged) = merged.filter(|m| !m.because.contains("merged by")) else {
             continue;
         };
-        let ours = b.phase == Phase::Merged && before.state.forge == ForgeKind::Local;
+        let given_up = a.rounds.last().is_some_and(|r| r.merged == b.merged);
+        let ours = before.state.forge == ForgeKind::Local && !given_up;
         let head = &before.state.run_branch.head;
         held(!ours || w.git.is_in(head, &merged.head), || {
             format!("{} lacks {}", a.key, &head[..6])
@@ -330,7 +332,7 @@ fn base_built_first(_: &World, before: &Rc<Entry>, after: &Rc<Entry>) -> Held {
     Ok(())
 }
 
-fn is_agents(kind: OrderKind) -> bool {
+pub fn is_agents(kind: OrderKind) -> bool {
     !matches!(
         kind,
         OrderKind::Forward | OrderKind::Person | OrderKind::Build
@@ -416,121 +418,6 @@ fn phases_follow(_: &World, before: &Rc<Entry>, after: &Rc<Entry>) -> Held {
     Ok(())
 }
 
-/// "A person leaves it out: skipped."
-fn skipped_by_person(w: &World, before: &Rc<Entry>, after: &Rc<Entry>) -> Held {
-    for (a, b) in pairs(&before.state, &after.state) {
-        let skips = matches!(b.phase, Phase::Skipped { .. }) && a.phase != b.phase;
-        let gives_up = a.phase != Phase::Merged
-            && b.phase == Phase::Merged
-            && !a.rounds.is_empty()
-            && b.merged == a.rounds.last().and_then(|r| r.merged.clone());
-        if !skips && !gives_up {
-            continue;
-        }
-        let said = w.hub.pulls.iter().any(|p| {
-            let its = p.branch.ends_with(&format!("-{}", a.key))
-                || p.branch.contains(&format!("-{}-r", a.key))
-                || p.branch.ends_with("/batch");
-            its && p.said.iter().any(|s| {
-                w.ever_permitted(s.who)
-                    && matches!(&s.kind, Kind::Comment { text } if text.starts_with("/pertask skip"))
-            })
-        });
-        let typed = w.audit.skips.contains(&a.key);
-        held(said || typed, || format!("nobody said so of {}", a.key))?;
-    }
-    Ok(())
-}
-
-/// "Only an item that is approved … is merged."
-fn merged_was_approved(w: &World, before: &Rc<Entry>, after: &Rc<Entry>) -> Held {
-    for (a, b) in pairs(&before.state, &after.state) {
-        if a.phase == Phase::Merged || b.phase != Phase::Merged || a.round != b.round {
-            continue;
-        }
-        let Some(merged) = &b.merged else {
-            return Err(format!("{} is merged, and nothing says how", a.key));
-        };
-        if a.rounds.last().is_some_and(|r| r.merged == b.merged) {
-            continue;
-        }
-        let by_hand = merged.because.contains("merged by");
-        if by_hand {
-            continue;
-        }
-        if before.state.forge == ForgeKind::Github {
-            let leaf = a
-                .branch
-                .as_ref()
-                .map(|x| x.name.clone())
-                .unwrap_or_default();
-            let at = (leaf, merged.head.clone());
-            // A person whose token we use merges what we would have merged: it is the same account.
-            let approved =
-                matches!(&a.phase, Phase::Approved { commit, .. } if *commit == merged.head);
-            let known =
-                w.audit.merged.contains(&at) || (approved && w.audit.merged_by_owner.contains(&at));
-            held(known, || {
-                format!("{} at {} was merged by nobody", a.key, &merged.head[..6])
-            })?;
-            continue;
-        }
-        let tree = w.git.tree_of(&merged.commit);
-        held(tree == w.git.tree_of(&merged.head), || {
-            format!("{} was merged with other content", a.key)
-        })?;
-        if merged.because.starts_with("policy: ") {
-            policy_allows(w, before, a)?;
-            continue;
-        }
-        let approved = w.audit.here.iter().any(|(key, commit)| {
-            *key == a.key && same_content(w, &before.state, commit, &merged.head)
-        });
-        held(approved, || {
-            format!("nobody approved {} at {}", a.key, &merged.head[..6])
-        })?;
-    }
-    Ok(())
-}
-
-/// "What a policy merges unreviewed": by the base's policy only, and never what its agent or a person
-/// wants looked at.
-fn policy_allows(w: &World, entry: &Rc<Entry>, item: &Item) -> Held {
-    let (_, config) = w.pinned_at(&entry.state.base.commit);
-    let head = item
-        .branch
-        .as_ref()
-        .map(|b| b.head.as_str())
-        .unwrap_or_default();
-    let made: Vec<&Attempt> = item
-        .attempts
-        .iter()
-        .filter(|a| a.round == item.round && a.outcome == Outcome::Passed)
-        .collect();
-    let wants_eyes = |a: &&&Attempt| {
-        let place = (item.leaf_of_attempt(a.number), a.number);
-        let result = entry.records.get(&place).and_then(|r| r.result.as_ref());
-        result.is_some_and(|r| r.verdict == Verdict::Passed { needs_review: true })
-            || matches!(a.kind, OrderKind::Person | OrderKind::Revision)
-    };
-    // What is merged in later changes nothing of who wanted to see it.
-    let last = made.iter().rev().find(|a| a.kind != OrderKind::Forward);
-    let asked = last.as_ref().is_some_and(wants_eyes);
-    let risky = item.risk == Risk::High;
-    let allowed = match config.checkpoint {
-        CheckpointPolicy::Every => false,
-        CheckpointPolicy::HighRisk => !risky && !asked,
-        CheckpointPolicy::None => !asked,
-    };
-    held(allowed, || {
-        format!(
-            "the policy does not let {} pass at {}",
-            item.key,
-            &head[..6]
-        )
-    })
-}
-
 /// "The task branch only receives attempts whose checks passed", or commits of people.
 fn branch_gets_passed(_: &World, before: &Rc<Entry>, after: &Rc<Entry>) -> Held {
     for (a, b) in pairs(&before.state, &after.state) {
@@ -549,55 +436,6 @@ fn branch_gets_passed(_: &World, before: &Rc<Entry>, after: &Rc<Entry>) -> Held 
             made.is_some_and(|m| m.outcome == Outcome::Passed || m.kind == OrderKind::Person);
         held(fine, || {
             format!("the branch of {} got what did not pass", a.key)
-        })?;
-    }
-    Ok(())
-}
-
-/// "The last pull request is open: the run is complete", after the final checklist.
-fn end_is_earned(w: &World, before: &Rc<Entry>, after: &Rc<Entry>) -> Held {
-    let Some(end) = after
-        .state
-        .end
-        .as_ref()
-        .filter(|_| before.state.end.is_none())
-    else {
-        return Ok(());
-    };
-    let state = &after.state;
-    if end.aborted {
-        let said = w.hub.pulls.iter().flat_map(|p| &p.said).any(|s| {
-            w.ever_permitted(s.who)
-                && matches!(&s.kind, Kind::Comment { text } if text.starts_with("/pertask abort"))
-        });
-        return held(said || w.audit.abort_asked, || "nobody ended it".to_owned());
-    }
-    let open: Vec<&str> = state
-        .items
-        .iter()
-        .filter(|i| !i.is_settled())
-        .map(|i| i.key.as_str())
-        .collect();
-    held(open.is_empty(), || format!("{open:?} are open"))?;
-    held(
-        !state.gate.is_empty() && state.gate.iter().all(|g| g.holds),
-        || "the gate does not hold".to_owned(),
-    )?;
-    let tree = w.git.tree(&w.git.tree_of(&state.run_branch.head));
-    let bad = super::content::broken(&tree, &w.setup.plan);
-    held(bad.is_empty() || after.plan.build.is_empty(), || {
-        format!("{bad:?} do not build")
-    })
-}
-
-/// A run that was ended by a person: nobody works in it any more.
-fn nothing_after_end(_: &World, before: &Rc<Entry>, after: &Rc<Entry>) -> Held {
-    if !before.state.end.as_ref().is_some_and(|e| e.aborted) {
-        return Ok(());
-    }
-    for (a, b) in pairs(&before.state, &after.state) {
-        held(a.phase == b.phase && a.attempts == b.attempts, || {
-            format!("{} went on", a.key)
         })?;
     }
     Ok(())
@@ -641,242 +479,6 @@ fn believed(w: &World, entry: &Rc<Entry>) -> Held {
         entry: Rc::clone(entry),
     };
     w.examine(&snapshot).map(drop)
-}
-
-/// "decide is a pure function from the state and a snapshot of facts."
-fn decide_is_pure(_: &World, state: &State, facts: &Facts, decision: &Decision) -> Held {
-    let again = git_pertask::run::decide::decide(state, facts);
-    held(again == *decision, || {
-        "it decided otherwise the second time".to_owned()
-    })
-}
-
-/// Slots, budget and what tasks build on, once more where it is decided.
-fn starts_within_limits(_: &World, _: &State, facts: &Facts, decision: &Decision) -> Held {
-    let starts = decision
-        .actions
-        .iter()
-        .filter(|a| matches!(a, Action::Start { .. }))
-        .count();
-    held(starts <= facts.slots, || {
-        format!("{starts} begin, {} may", facts.slots)
-    })
-}
-
-/// "A claim is freed when its process is gone … or its deadline has passed."
-fn freed_when_gone(w: &World, state: &State, facts: &Facts, decision: &Decision) -> Held {
-    for action in &decision.actions {
-        let Action::Free { item, .. } = action else {
-            continue;
-        };
-        let claim = if item == BASE || item == GATE {
-            state.building.as_ref().map(|b| &b.claim)
-        } else {
-            state.item(item).and_then(claim)
-        };
-        let Some(claim) = claim else {
-            return Err(format!("{item}, which nobody has"));
-        };
-        let over = claim.deadline < facts.now;
-        // Whose worker failed is there, and will bring nothing.
-        let works = w.workers.iter().any(|k| k.claim == claim.id);
-        held(over || !w.lives(&claim.holder, &claim.id) || !works, || {
-            format!("{item}, whose holder is at work until {}", claim.deadline)
-        })?;
-    }
-    Ok(())
-}
-
-/// "Every effect … looked for before it is made": the same thing is not asked for twice at once.
-fn actions_once(_: &World, _: &State, _: &Facts, decision: &Decision) -> Held {
-    for (n, action) in decision.actions.iter().enumerate() {
-        held(!decision.actions[..n].contains(action), || {
-            format!("{action:?} twice")
-        })?;
-    }
-    Ok(())
-}
-
-/// "Failure never restarts a finished task."
-fn settled_is_left(_: &World, state: &State, _: &Facts, decision: &Decision) -> Held {
-    for action in &decision.actions {
-        let (Action::Start { item: key }
-        | Action::Merge { item: key }
-        | Action::Forward { item: key }
-        | Action::Adopt { item: key, .. }
-        | Action::Approve { item: key, .. }
-        | Action::Withdraw { item: key, .. }
-        | Action::TakeMerged { item: key }) = action
-        else {
-            continue;
-        };
-        let settled = state
-            .item(key)
-            .is_some_and(|i| matches!(i.phase, Phase::Merged | Phase::Skipped { .. }));
-        held(!settled, || format!("{action:?}"))?;
-    }
-    Ok(())
-}
-
-/// Whether `later` is `earlier` but for our own log, or with the run branch brought in and the task's
-/// own difference as it was.
-pub fn same_content(w: &World, state: &State, earlier: &str, later: &str) -> bool {
-    if earlier == later {
-        return true;
-    }
-    if !w.git.knows(earlier) || !w.git.is_in(earlier, later) {
-        return false;
-    }
-    // The report of the P0 validation is rendered like the log.
-    let (log, report) = (log_path(state), report_path(state));
-    match w.git.get(later).parents.as_slice() {
-        [first] => {
-            let (a, b) = (w.git.tree_of(first), w.git.tree_of(later));
-            w.git
-                .changes(&a, &b)
-                .iter()
-                .all(|(piece, _, _)| *piece == log || *piece == report)
-                && same_content(w, state, earlier, first)
-        }
-        [first, second] => {
-            let origin = w.git.base_of(first, second);
-            w.git.patch(&origin, first, &log) == w.git.patch(second, later, &log)
-                && same_content(w, state, earlier, first)
-        }
-        _ => false,
-    }
-}
-
-/// "Merge only if: the newest decision of a person with write permission (not the pull request's author,
-/// not the bot) is approve; no permitted person's request for changes stands; the approved commit is the
-/// head." What the forge showed may be some seconds old: it must have been so at some moment of them.
-pub fn approved_content(w: &mut World, number: u64, head: &str, since: i64) -> Held {
-    let Some(pull) = w.hub.pull(number).cloned() else {
-        return Err("there is no such pull request".to_owned());
-    };
-    w.audit
-        .merged
-        .insert((pull.branch.clone(), head.to_owned()));
-    let mut why = format!("{} is at {} in no state", pull.branch, &head[..6]);
-    let mut entry = w.state();
-    // Another process may have recorded something while this one was about to merge.
-    for _ in 0..8 {
-        let Some(known) = entry else { break };
-        let state = &known.state;
-        let item = state.items.iter().find(|i| {
-            i.branch
-                .as_ref()
-                .is_some_and(|b| b.name == pull.branch && b.head == head)
-        });
-        if let Some(item) = item {
-            for version in w.hub.versions(number, since) {
-                match approved_in(w, &known, item, &version, head, since) {
-                    Ok(()) => return Ok(()),
-                    Err(e) => why = format!("{} at {}: {e}", item.key, &head[..6]),
-                }
-            }
-        }
-        entry = known.parent.as_ref().and_then(|c| w.ledger.entry(c));
-    }
-    Err(why)
-}
-
-/// The rule for one moment.
-fn approved_in(
-    w: &World,
-    entry: &Rc<Entry>,
-    item: &Item,
-    pull: &Pull,
-    head: &str,
-    since: i64,
-) -> Held {
-    let state = &entry.state;
-    held(pull.base == state.run_branch.name, || {
-        format!("it went to {}", pull.base)
-    })?;
-    held(w.git.is_in(&state.run_branch.head, head), || {
-        "it lacks what was merged before".to_owned()
-    })?;
-    let (_, config) = w.pinned_at(&state.base.commit);
-    let answers: Vec<&str> = item
-        .pull
-        .iter()
-        .flat_map(|p| &p.heard)
-        .filter(|h| h.answer)
-        .map(|h| h.id.as_str())
-        .collect();
-    let mut approving = BTreeSet::new();
-    let mut refusing = BTreeSet::new();
-    for said in &pull.said {
-        let member = &w.hub.members[said.who];
-        if member.account.bot
-            || !w.permitted_since(said.who, since)
-            || answers.contains(&said.id.as_str())
-        {
-            continue;
-        }
-        let of_author = said.who == pull.author;
-        let command = match &said.kind {
-            Kind::Comment { text } => match git_pertask::forge::words::read(text) {
-                Some(Ok(command)) => Some(command),
-                _ => continue,
-            },
-            _ => None,
-        };
-        if of_author && !(command.is_some() && config.github.author_may_approve) {
-            continue;
-        }
-        if command.is_some() && said.altered {
-            continue;
-        }
-        let sees = |commit: &str| same_content(w, state, commit, head);
-        let opinion = match (&said.kind, &command) {
-            (Kind::Approval { .. }, _) => Some(
-                sees(&said.before_eyes) || put_back(w, pull, said, (item, head), &log_path(state)),
-            ),
-            (Kind::Changes { .. }, _) => None,
-            (Kind::Dismissed, _) => Some(false),
-            (_, Some(Word::Approve { sha })) => Some(w.git.knows(sha) && sees(sha)),
-            (_, Some(Word::Revise { .. })) => None,
-            _ => continue,
-        };
-        approving.remove(&said.who);
-        refusing.remove(&said.who);
-        match opinion {
-            Some(true) => drop(approving.insert(said.who)),
-            // Who might not decide at some moment of them was not in the way then.
-            None if w.always_permitted_since(said.who, since) => drop(refusing.insert(said.who)),
-            Some(false) | None => {}
-        }
-    }
-    held(refusing.is_empty(), || {
-        format!("{refusing:?} ask for changes")
-    })?;
-    if let Phase::Approved {
-        by_policy: true, ..
-    } = &item.phase
-    {
-        return policy_allows(w, entry, item);
-    }
-    let needed = config.github.approvals.max(1) as usize;
-    held(approving.len() >= needed, || {
-        format!("{approving:?} approve, {needed} are needed")
-    })
-}
-
-/// Whether a branch that was at `head`, or what it carries on from, was rewritten with the same difference, approved there, and put
-/// back: what was approved is that difference.
-fn put_back(w: &World, pull: &Pull, said: &Said, (item, head): (&Item, &str), log: &str) -> bool {
-    let earlier = w.hub.heads_before(pull.number, said.at.as_millisecond());
-    let Some(base) = w.refs.get(&pull.base) else {
-        return false;
-    };
-    let patch = |commit: &str| w.git.patch(&w.git.base_of(base, commit), commit, log);
-    let carried = item.carries.iter().map(|c| c.commit.as_str());
-    w.git.knows(&said.before_eyes)
-        && carried.chain([head]).any(|head| {
-            earlier.iter().any(|h| h == head) && patch(&said.before_eyes) == patch(head)
-        })
 }
 
 /// Keeps what later steps are held against.
@@ -947,58 +549,4 @@ pub fn learn(w: &mut World, before: &Rc<Entry>, after: &Rc<Entry>) {
         ended(before, true),
         "a run that is ended",
     );
-}
-
-/// Whether what somebody commanded was told to them: looked at when all is over.
-pub fn everybody_is_answered(w: &World, state: &State) -> Held {
-    let pulls = state.items.iter().flat_map(|i| &i.pull).chain(&state.pull);
-    for pull in pulls {
-        let Some(there) = w.hub.pull(pull.number) else {
-            continue;
-        };
-        let reopened = w.audit.reopened.contains(&pull.number);
-        if !matches!(there.standing, PullStanding::Open) || reopened {
-            continue;
-        }
-        for heard in pull.heard.iter().filter(|h| !h.answered) {
-            let said = there.said.iter().find(|s| s.id == heard.id);
-            let marked = said.is_none_or(|s| {
-                !s.marks.is_empty()
-                    || !matches!(&s.kind, Kind::Comment { text } if is_command(text))
-            });
-            held(marked, || {
-                format!("{} was heard, and nobody told so", heard.id)
-            })?;
-        }
-    }
-    Ok(())
-}
-
-fn is_command(text: &str) -> bool {
-    git_pertask::forge::words::read(text).is_some()
-}
-
-/// "A skipped task … its pull request is closed; `abort` closes all."
-pub fn what_is_over_is_closed(w: &World, state: &State) -> Held {
-    let aborted = state.end.as_ref().is_some_and(|e| e.aborted);
-    for pull in &w.hub.pulls {
-        // Who opens one again wants it open.
-        if pull.standing != PullStanding::Open || w.audit.reopened.contains(&pull.number) {
-            continue;
-        }
-        // Of two that came of a race only one is known.
-        if w.audit.twins.contains(&pull.number) {
-            continue;
-        }
-        let main = pull.branch == state.run_branch.name;
-        let item = state
-            .items
-            .iter()
-            .find(|i| pull.branch == format!("pertask/{}/{}", state.run, i.branch_leaf()));
-        let skipped = item.is_some_and(|i| matches!(i.phase, Phase::Skipped { .. }));
-        held(!aborted && (main || !skipped), || {
-            format!("#{} from {} is open", pull.number, pull.branch)
-        })?;
-    }
-    Ok(())
 }

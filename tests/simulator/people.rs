@@ -5,17 +5,12 @@ use std::rc::Rc;
 
 use git_pertask::forge::Merging;
 use git_pertask::plan::{MergeMethod, Plan};
-use git_pertask::run::P0;
-use git_pertask::run::amend::amend;
-use git_pertask::run::decide::Standing;
 use git_pertask::run::seen::PullStanding;
-use git_pertask::run::state::{Decision, Item, Phase, Review, State};
-use git_pertask::run::transition;
+use git_pertask::run::state::{Item, Phase};
 
 use super::hub::{ADA, Kind, QUEUE, Said};
 use super::setup::Deed;
-use super::store::Step;
-use super::world::{BASE_BRANCH, Fail, Pid, Sim, World, person};
+use super::world::{BASE_BRANCH, Pid, World};
 
 /// A command that somebody types in a terminal.
 #[derive(Debug, Clone)]
@@ -65,7 +60,7 @@ impl World {
     }
 
     /// What somebody has on their screen: the head of a pull request now, or a while ago.
-    fn on_screen(&mut self, number: u64) -> Option<String> {
+    pub fn on_screen(&mut self, number: u64) -> Option<String> {
         let head = self.hub.pull(number)?.head.clone();
         if self.calm || self.random.chance(650) {
             return Some(head);
@@ -74,7 +69,7 @@ impl World {
         self.random.pick(&heads).cloned()
     }
 
-    fn open_pulls(&self) -> Vec<u64> {
+    pub fn open_pulls(&self) -> Vec<u64> {
         let open = self
             .hub
             .pulls
@@ -83,7 +78,7 @@ impl World {
         open.map(|p| p.number).collect()
     }
 
-    fn anybody(&mut self) -> usize {
+    pub fn anybody(&mut self) -> usize {
         let all: Vec<usize> = (ADA..self.hub.members.len()).collect();
         // Those who may write are around more often.
         self.random
@@ -91,7 +86,7 @@ impl World {
             .unwrap_or(all[0])
     }
 
-    fn who_may_write(&mut self) -> Option<usize> {
+    pub fn who_may_write(&mut self) -> Option<usize> {
         let may: Vec<usize> = (ADA..self.hub.members.len())
             .filter(|n| self.hub.members[*n].may_write)
             .collect();
@@ -99,7 +94,7 @@ impl World {
     }
 
     /// The branches of items that are open, with the item's key.
-    fn open_branches(&self) -> Vec<(String, String)> {
+    pub fn open_branches(&self) -> Vec<(String, String)> {
         let Some(entry) = self.state() else {
             return Vec::new();
         };
@@ -307,7 +302,7 @@ impl World {
         None
     }
 
-    fn approve_there(&mut self, open: &[u64]) {
+    pub fn approve_there(&mut self, open: &[u64]) {
         let Some(number) = self.random.pick(open).copied() else {
             return;
         };
@@ -331,7 +326,7 @@ impl World {
         }
     }
 
-    fn note_typed(&mut self) -> Option<Typed> {
+    pub fn note_typed(&mut self) -> Option<Typed> {
         let state = self.state()?.state.clone();
         let keys: Vec<String> = state.items.iter().map(|i| i.key.clone()).collect();
         let key = self.random.pick(&keys).cloned();
@@ -375,119 +370,8 @@ impl World {
         self.event();
     }
 
-    fn set_by_person(&mut self, branch: &str, to: Option<&str>) {
-        let who = self.who_may_write().unwrap_or(ADA);
-        self.audit.by_person = true;
-        self.set_ref(branch, to, who);
-        self.audit.by_person = false;
-        self.event();
-    }
-
-    /// A commit of somebody's own on top of a branch.
-    fn commit_on(&mut self, branch: &str, key: Option<&str>) {
-        let Some(head) = self.refs.get(branch).cloned() else {
-            return;
-        };
-        let n = self.new_id();
-        let mark = self.random.weighed(&[(8, ""), (1, "!bad"), (1, "!rule")]);
-        let mark = mark.filter(|m| !m.is_empty() && !self.calm).unwrap_or("");
-        let piece = match key {
-            Some(key) if self.random.chance(600) => super::content::file_of(key),
-            _ if self.random.chance(400) => format!("shared.x#{}", self.random.below(3)),
-            _ => {
-                let files: Vec<String> = self
-                    .setup
-                    .plan
-                    .tasks
-                    .iter()
-                    .map(|t| t.file.clone())
-                    .collect();
-                let file = self.random.pick(&files).cloned();
-                file.filter(|_| key.is_none() && branch != BASE_BRANCH)
-                    .filter(|f| self.git.tree(&self.git.tree_of(&head)).contains_key(f))
-                    .unwrap_or_else(|| format!("other.x#{n}"))
-            }
-        };
-        let word = format!("person.{n}{mark}");
-        let tree = self.git.tree_of(&head);
-        let tree = self.git.with(&tree, &[(&piece, Some(&word))]);
-        let now = World::time(self.now);
-        let commit = self.git.commit(&tree, &[head], "olive", now);
-        self.note(|| {
-            format!(
-                "olive commits {piece} = {word} on {branch}: {}",
-                &commit[..6]
-            )
-        });
-        self.set_by_person(branch, Some(&commit));
-    }
-
-    /// Somebody merges one branch into another with git.
-    pub fn join(&mut self, into: &str, from: &str) {
-        let (Some(a), Some(b)) = (self.refs.get(into).cloned(), self.refs.get(from).cloned())
-        else {
-            return;
-        };
-        if self.git.is_in(&b, &a) {
-            return;
-        }
-        let (tree, _) = self.git.merge(&a, &b);
-        let tree = self.with_both_logs(&tree, &a, &b);
-        let now = World::time(self.now);
-        let commit = self.git.commit(&tree, &[a, b], "olive", now);
-        self.note(|| format!("olive merges {from} into {into}: {}", &commit[..6]));
-        self.set_by_person(into, Some(&commit));
-    }
-
-    /// Where two logs meet, a person keeps the sections of both.
-    fn with_both_logs(&mut self, tree: &str, a: &str, b: &str) -> String {
-        let path = ".pertask/wiz/implementation-log.md";
-        let (Some(one), Some(other)) = (self.git.file(a, path), self.git.file(b, path)) else {
-            return tree.to_owned();
-        };
-        let name = |section: &str| section.split(':').next().unwrap_or("").to_owned();
-        let mut both = one.clone();
-        let known: Vec<String> = one.split("\n## ").skip(1).map(name).collect();
-        for section in other.split("\n## ").skip(1) {
-            if !known.contains(&name(section)) {
-                both.push_str("\n## ");
-                both.push_str(section);
-            }
-        }
-        let word = self.git.text(&both);
-        self.git.with(tree, &[(path, Some(&word))])
-    }
-
-    /// Somebody rewrites a branch under review.
-    fn rewrite(&mut self, branch: &str) {
-        let Some(head) = self.refs.get(branch).cloned() else {
-            return;
-        };
-        let commit = self.git.get(&head).clone();
-        let Some(parent) = commit.parents.first().cloned() else {
-            return;
-        };
-        let to = match self.random.below(3) {
-            0 => parent,
-            // The same difference on another commit.
-            1 => {
-                let now = World::time(self.now);
-                self.git.commit(&commit.tree, &[parent], "mallory", now)
-            }
-            _ => {
-                let n = self.new_id();
-                let word = format!("person.{n}");
-                let tree = self.git.with(&commit.tree, &[("other.x", Some(&word))]);
-                let now = World::time(self.now);
-                self.git.commit(&tree, &[parent], "mallory", now)
-            }
-        };
-        self.note(|| format!("mallory rewrites {branch}: {}", &to[..6]));
-        self.set_by_person(branch, Some(&to));
-    }
-
     /// Somebody decides about the last pull request.
-    fn last(&mut self) {
+    pub fn last(&mut self) {
         let main = format!("pertask/{}/main", super::world::RUN);
         let last = self.hub.of_branch(&main).map(|p| p.number);
         let Some(number) = last else { return };
@@ -523,7 +407,7 @@ impl World {
     }
 
     /// The plan changes on the base, and somebody types `git pertask amend`.
-    fn amended(&mut self) -> Option<Typed> {
+    pub fn amended(&mut self) -> Option<Typed> {
         let head = self.refs.get(BASE_BRANCH)?.clone();
         let (plan, config) = self.pinned_at(&head);
         let (mut plan, mut config): (Plan, _) = ((*plan).clone(), (*config).clone());
@@ -566,7 +450,7 @@ impl World {
     }
 
     /// What people do where the repository itself is the forge.
-    fn deed_here(&mut self, deed: Deed) -> Option<Typed> {
+    pub fn deed_here(&mut self, deed: Deed) -> Option<Typed> {
         let state = self.state()?.state.clone();
         let run_branch = state.run_branch.name.clone();
         let mut meant = |wanted: &dyn Fn(&Item) -> bool| {
@@ -629,155 +513,4 @@ impl World {
         let machine = self.random.below(own);
         self.process(machine, None)
     }
-}
-
-/// What a typed command does: `src/commands/decide.rs`, `note.rs`, `amend.rs`.
-pub async fn typed(sim: Sim, pid: Pid, typed: Typed) {
-    let machine = sim.w().processes[&pid].machine;
-    let done = type_it(&sim, pid, machine, &typed).await;
-    let mut w = sim.w();
-    w.note(|| format!("typed {typed:?}: {done:?}"));
-    w.end(pid);
-}
-
-async fn type_it(sim: &Sim, pid: Pid, machine: usize, typed: &Typed) -> Result<(), Fail> {
-    sim.refresh(machine).await?;
-    let snapshot = sim.w().read(machine);
-    let snapshot = snapshot.ok_or_else(|| Fail::Error("there is no run".to_owned()))?;
-    if snapshot.state().end.is_some() {
-        return Err(Fail::Not("the run has ended".to_owned()));
-    }
-    let now = sim.w().clock(machine);
-    let ada = person("ada");
-    match typed {
-        Typed::Approve(key) => {
-            let Some(branch) = snapshot.state().item(key).and_then(|i| i.branch.clone()) else {
-                return Ok(());
-            };
-            {
-                let mut w = sim.w();
-                let at = w.branch(machine, &branch.name);
-                if at.is_some_and(|at| !w.git.is_in(&at, &branch.head)) {
-                    return Err(Fail::Not("commits that are not checked yet".to_owned()));
-                }
-                w.audit.approved_here(key, &branch.head);
-            }
-            let review = review(Decision::Approve, &branch.head, "", now);
-            sim.change(machine, |s| {
-                Ok(transition::reviewed(s, key, review.clone())?)
-            })
-            .await?;
-        }
-        Typed::Revise(key) => {
-            let item = snapshot.state().item(key);
-            let head = item.and_then(|i| i.branch.as_ref()).map(|b| b.head.clone());
-            let review = review(Decision::Revise, &head.unwrap_or_default(), "better", now);
-            sim.change(machine, |s| {
-                Ok(transition::reviewed(s, key, review.clone())?)
-            })
-            .await?;
-        }
-        Typed::Retry(key, fresh) => {
-            sim.change(machine, |s| Ok(transition::retried(s, key, *fresh, &ada)?))
-                .await?;
-        }
-        Typed::Skip(key) => {
-            sim.w().audit.skip_asked(key);
-            sim.change(machine, |s| {
-                Ok(if key == P0 {
-                    transition::excepted(s, "not needed", &ada, now)?
-                } else {
-                    transition::skipped(s, key, "not needed", &ada)?
-                })
-            })
-            .await?;
-        }
-        Typed::Abort => {
-            if sim.w().machines[machine].lock.is_some() {
-                return Err(Fail::Not("somebody works on it".to_owned()));
-            }
-            sim.w().machines[machine].lock = Some(pid);
-            sim.w().audit.abort_asked = true;
-            sim.change(machine, |s| Ok(transition::aborted(s, &ada, now)?))
-                .await?;
-        }
-        Typed::Note(key) => {
-            let text = format!("note {pid}");
-            sim.change(machine, |s| {
-                Ok(transition::noted(s, key.as_deref(), &text, &ada, now)?)
-            })
-            .await?;
-        }
-        Typed::Amend => amend_it(sim, pid, machine).await?,
-    }
-    Ok(())
-}
-
-pub fn review(decision: Decision, commit: &str, text: &str, at: jiff::Timestamp) -> Review {
-    Review {
-        decision,
-        by: person("ada"),
-        at,
-        commit: commit.to_owned(),
-        text: text.to_owned(),
-        round: 0,
-        source: None,
-    }
-}
-
-/// `commands::amend`
-async fn amend_it(sim: &Sim, pid: Pid, machine: usize) -> Result<(), Fail> {
-    if sim.w().machines[machine].lock.is_some() {
-        return Err(Fail::Not("somebody works on it".to_owned()));
-    }
-    sim.w().machines[machine].lock = Some(pid);
-    let snapshot = sim.w().read(machine);
-    let snapshot = snapshot.ok_or_else(|| Fail::Error("there is no run".to_owned()))?;
-    let state = snapshot.state();
-    let base = sim.w().branch(machine, BASE_BRANCH);
-    let base = base.ok_or_else(|| Fail::Error("there is no base".to_owned()))?;
-    let new = sim.w().pinned_at(&base);
-    let old = (&*snapshot.entry.plan, &*snapshot.entry.config);
-    let amendment = amend(state, old, (&new.0, &new.1))?;
-    if amendment.changes.is_empty() && base == state.base.commit {
-        return Ok(());
-    }
-    let mut state: State = state.clone();
-    let now = sim.w().clock(machine);
-    {
-        // `taken_in`
-        let w = sim.w();
-        let branch = &state.run_branch;
-        let at = w.standing(machine, &branch.name, &branch.head);
-        if let Standing::Ahead { .. } | Standing::Diverged { .. } = at {
-            return Err(Fail::Not(
-                "what others committed is not taken in".to_owned(),
-            ));
-        }
-    }
-    {
-        let mut w = sim.w();
-        let path = ".pertask/wiz/plan.toml";
-        let word = w.git.file(&base, path);
-        let head = state.run_branch.head.clone();
-        if word.is_some() && w.git.file(&head, path) != word {
-            let tree = w.git.tree_of(&head);
-            let tree = w.git.with(&tree, &[(path, word.as_deref())]);
-            state.run_branch.head = w.git.commit(&tree, &[head], "ada", now);
-        }
-    }
-    base.clone_into(&mut state.base.commit);
-    state.items = amendment.items;
-    state.compliance.judged = None;
-    state.checkpoint = amendment.config.checkpoint;
-    state.merge = amendment.config.merge;
-    state.title.clone_from(&amendment.plan.title);
-    let step = Step {
-        said: "Plan amended".to_owned(),
-        records: Vec::new(),
-        pinned: Some((Rc::new(amendment.plan), Rc::new(amendment.config))),
-    };
-    sim.append(machine, Some(&snapshot), state, step, now)
-        .await?;
-    Ok(())
 }

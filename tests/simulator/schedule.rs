@@ -14,10 +14,11 @@ use super::driver::{Driver, Hands};
 use super::git::Pieces;
 use super::jobs::{self, Decide, Start};
 use super::met;
-use super::people::{self, Typed};
+use super::people::Typed;
 use super::random::Random;
 use super::setup::Setup;
 use super::store::Step;
+use super::typed;
 use super::worker::Stage;
 use super::world::{BASE_BRANCH, Fail, Fault, Pid, Process, RUN, Sim, World, pause, person};
 
@@ -160,7 +161,7 @@ impl Schedule {
 
     pub fn type_in(&mut self, typed: Typed) {
         let pid = self.sim.w().typing();
-        self.spawn(pid, people::typed(self.sim.clone(), pid, typed));
+        self.spawn(pid, typed::typed(self.sim.clone(), pid, typed));
     }
 
     /// Somebody goes on with the run on a machine of their own.

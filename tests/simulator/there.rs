@@ -3,23 +3,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use git_pertask::driver::pulls::hear::{Said, follow};
-use git_pertask::driver::pulls::taken::{approval, closed as closed_there, merged_because};
+use git_pertask::driver::pulls::taken::{approval, closed as closed_there};
 use git_pertask::driver::pulls::{noted, targets};
-use git_pertask::forge::{Asked, Merging, Page};
+use git_pertask::forge::{Merging, Page};
 use git_pertask::plan::MergeMethod;
-use git_pertask::publish::{log_for, log_path};
-use git_pertask::report::pull::{is_draft, status};
 use git_pertask::run::LAST;
 use git_pertask::run::approval::Policy;
 use git_pertask::run::decide::{Action, BaseHeld, Facts};
-use git_pertask::run::seen::{OwnComment, PullStanding, Seen, SeenPull, Voice, VoiceKind};
-use git_pertask::run::state::{Branch, Item, Merged, Phase, Pull, State};
+use git_pertask::run::seen::{Seen, SeenPull};
+use git_pertask::run::state::{Branch, Item, State};
 use git_pertask::run::transition;
 
 use super::driver::Driver;
+use super::shown::{pages, steps};
 use super::store::{Snapshot, Step, base_at};
-use super::world::{BASE_BRANCH, Fail, person};
+use super::world::{Fail, person};
 
 /// How old what was seen may be when something is merged for it, in milliseconds.
 const FRESH: i64 = 10_000;
@@ -30,18 +28,18 @@ const TROUBLES: u32 = 3;
 /// As `pulls::There`.
 #[derive(Default)]
 pub struct There {
-    seen: Option<(Seen, i64)>,
-    seen_with: Option<String>,
-    stale: bool,
-    fetched: bool,
-    shown: BTreeMap<String, Page>,
-    answered: BTreeSet<String>,
-    held: BTreeMap<String, (String, String)>,
-    moved: BTreeMap<String, (String, u32)>,
-    held_since: Option<i64>,
-    base_held: Option<(String, BaseHeld)>,
-    troubles: u32,
-    asked_for_news: Option<i64>,
+    pub seen: Option<(Seen, i64)>,
+    pub seen_with: Option<String>,
+    pub stale: bool,
+    pub fetched: bool,
+    pub shown: BTreeMap<String, Page>,
+    pub answered: BTreeSet<String>,
+    pub held: BTreeMap<String, (String, String)>,
+    pub moved: BTreeMap<String, (String, u32)>,
+    pub held_since: Option<i64>,
+    pub base_held: Option<(String, BaseHeld)>,
+    pub troubles: u32,
+    pub asked_for_news: Option<i64>,
 }
 
 impl There {
@@ -51,7 +49,7 @@ impl There {
 }
 
 impl Driver {
-    fn is_there(&self) -> bool {
+    pub fn is_there(&self) -> bool {
         !self.sim.w().is_local()
     }
 
@@ -315,7 +313,7 @@ impl Driver {
     }
 
     /// `Local::merge`
-    fn merge_here(&self, state: &State, item: &Item) -> String {
+    pub fn merge_here(&self, state: &State, item: &Item) -> String {
         let now = self.now();
         let mut w = self.sim.w();
         let head = item
@@ -360,7 +358,7 @@ impl Driver {
         }
     }
 
-    fn pull(&self, key: &str) -> Option<&SeenPull> {
+    pub fn pull(&self, key: &str) -> Option<&SeenPull> {
         let (seen, _) = self.there.seen.as_ref()?;
         if key == LAST {
             seen.last.as_ref()
@@ -412,536 +410,8 @@ impl Driver {
         }
     }
 
-    /// `Driver::show`
-    async fn show(&mut self, snapshot: &Snapshot, mut state: State, key: &str) -> Result<(), Fail> {
-        if let Some(item) = state.item(key).filter(|i| i.branch.is_none()) {
-            let branch = self.lay_out(&state, item);
-            let said = transition::laid_out(&mut state, key, branch)?;
-            return self.record(snapshot, state, Step::of(said)).await;
-        }
-        if key == LAST && state.end.is_none() && self.is_all_in_base(&state) {
-            let said = transition::completed_empty(&mut state, self.now())?;
-            return self.record(snapshot, state, Step::of(said)).await;
-        }
-        let seen = self.there.seen.as_ref().map(|(s, _)| s.clone());
-        let seen = seen.ok_or_else(|| Fail::Error("nothing was seen of the forge".to_owned()))?;
-        let page = pages(&state, &seen).into_iter().find(|(k, _)| k == key);
-        let Some((_, page)) = page else {
-            return Ok(());
-        };
-        let before = self.pull(key).cloned();
-        let pull = self.show_page(&page, before.as_ref()).await?;
-        self.there.troubles = 0;
-        let at = self
-            .there
-            .seen
-            .as_ref()
-            .map_or_else(|| self.now(), |(s, _)| s.at);
-        let ours = if key == LAST {
-            state.pull.as_ref()
-        } else {
-            state.item(key).and_then(|i| i.pull.as_ref())
-        };
-        let since = ours.filter(|p| p.head == page.head).map(|p| p.since);
-        let record = Pull {
-            number: pull.number,
-            url: pull.url.clone(),
-            head: page.head.clone(),
-            since: since.unwrap_or(at),
-            closed: false,
-            replied: ours.and_then(|p| p.replied),
-            heard: Vec::new(),
-        };
-        let known = ours.map(|p| Pull {
-            heard: Vec::new(),
-            ..p.clone()
-        });
-        self.there.shown.insert(key.to_owned(), page);
-        if let Some((seen, _)) = &mut self.there.seen {
-            if key == LAST {
-                seen.last = Some(pull);
-            } else {
-                seen.pulls.insert(key.to_owned(), pull);
-            }
-        }
-        if key == LAST && state.end.is_none() {
-            let said = transition::completed(&mut state, record, self.now())?;
-            return self.record(snapshot, state, Step::of(said)).await;
-        }
-        if known.as_ref() == Some(&record) || key == LAST {
-            return Ok(());
-        }
-        let said = transition::shown(&mut state, key, record)?;
-        self.record(snapshot, state, Step::of(said)).await
-    }
-
-    /// `Driver::is_all_in_base`
-    fn is_all_in_base(&self, state: &State) -> bool {
-        let w = self.sim.w();
-        let base = base_at(&w, self.machine);
-        self.pull(LAST).is_none()
-            && base.is_some_and(|base| w.git.is_in(&state.run_branch.head, &base))
-    }
-
-    /// `Driver::lay_out`
-    fn lay_out(&self, state: &State, item: &Item) -> Branch {
-        let now = self.now();
-        let mut w = self.sim.w();
-        let base = state.run_branch.head.clone();
-        let text = log_for(state, &item.key);
-        let word = w.git.text(&String::from_utf8_lossy(&text));
-        let tree = w.git.tree_of(&base);
-        let tree = w.git.with(&tree, &[(&log_path(state), Some(&word))]);
-        let at = item.attempts.last().map_or(now, |a| a.finished);
-        let head = w.git.commit(&tree, &[base], &self.by, at);
-        Branch {
-            name: format!("pertask/{}/{}", state.run, item.branch_leaf()),
-            head,
-        }
-    }
-
-    /// `github::show`
-    async fn show_page(&self, page: &Page, pull: Option<&SeenPull>) -> Result<SeenPull, Fail> {
-        let machine = self.machine;
-        let mut now = pull.cloned().unwrap_or_default();
-        for step in steps(page, pull) {
-            match step {
-                Do::Open => {
-                    let looked = self.there.seen.as_ref().map_or(0, |(_, at)| *at);
-                    let number = self.sim.open_pull(machine, page, looked).await?;
-                    let w = self.sim.w();
-                    let us = w.hub.token_of(machine, &w.machines[machine]);
-                    let there = w.hub.pull(number).cloned();
-                    let there = there.ok_or_else(|| Fail::Error("it is gone".to_owned()))?;
-                    now = SeenPull {
-                        number,
-                        id: format!("PR{number}"),
-                        url: format!("https://hub/pull/{number}"),
-                        author: w.hub.members[us].account.clone(),
-                        draft: page.draft,
-                        head: there.head,
-                        base: page.base.clone(),
-                        title: page.title.clone(),
-                        body: page.body.clone(),
-                        ..SeenPull::default()
-                    };
-                }
-                Do::Body => {
-                    let body = page.body.clone();
-                    let edit = self
-                        .sim
-                        .edit("the body", machine, now.number, |p, _| p.body = body);
-                    edit.await?;
-                    now.body.clone_from(&page.body);
-                }
-                Do::Draft => {
-                    let draft = page.draft;
-                    let edit = self
-                        .sim
-                        .edit("draft or not", machine, now.number, |p, _| p.draft = draft);
-                    edit.await?;
-                    now.draft = draft;
-                }
-                Do::Status(context, state, said) => {
-                    let head = page.head.clone();
-                    let set = self.sim.call("a status", machine, true, |w, _| {
-                        let all = w.hub.statuses.entry(head).or_default();
-                        all.insert(context.clone(), (state.clone(), said.clone()));
-                        w.effects += 1;
-                        Ok(())
-                    });
-                    set.await?;
-                    now.statuses.insert(context, (state, said));
-                }
-                Do::Comment(marker, text) => {
-                    let number = self.sim.w().new_id();
-                    let own = OwnComment { number, body: text };
-                    let (said, name) = (own.clone(), marker.clone());
-                    let edit = self.sim.edit("a comment", machine, now.number, |p, us| {
-                        p.ours.push((us, name, said));
-                    });
-                    edit.await?;
-                    now.ours.insert(marker, own);
-                }
-                Do::Rewrite(number, marker, text) => {
-                    let body = text.clone();
-                    let edit = self.sim.edit("our comment", machine, now.number, |p, _| {
-                        if let Some((_, _, own)) =
-                            p.ours.iter_mut().find(|(_, _, o)| o.number == number)
-                        {
-                            own.body = body;
-                        }
-                    });
-                    edit.await?;
-                    now.ours.insert(marker, OwnComment { number, body: text });
-                }
-            }
-        }
-        if page.head != now.head && !now.head.is_empty() {
-            now.head.clone_from(&page.head);
-        }
-        Ok(now)
-    }
-
-    /// `Driver::hear`
-    async fn hear(&mut self, snapshot: &Snapshot, key: &str, voice: &str) -> Result<(), Fail> {
-        let Some(pull) = self.pull(key).cloned() else {
-            return Ok(());
-        };
-        let voice = pull.voices.iter().find(|v| v.id == voice).cloned();
-        let voice = voice.ok_or_else(|| Fail::Error("what was said is gone".to_owned()))?;
-        let said = Said {
-            key,
-            pull: &pull,
-            voice: &voice,
-            policy: self.policy(),
-            now: self.now(),
-        };
-        if matches!(voice.kind, VoiceKind::ChangesRequested { .. }) {
-            // The threads are read.
-            self.sim
-                .call("the threads", self.machine, false, |_, _| Ok(()))
-                .await?;
-        }
-        let mut read = |requests: &[Voice]| {
-            let text: Vec<String> = requests
-                .iter()
-                .map(|v| format!("{}: {}", v.by.login, v.text))
-                .collect();
-            Ok(Asked {
-                text: text.join("\n"),
-                threads: Vec::new(),
-            })
-        };
-        let followed = follow(snapshot.state(), &said, &mut read);
-        let followed = followed.map_err(|e| match e.downcast::<transition::NotPossible>() {
-            Ok(not) => Fail::Not(not.0),
-            Err(e) => Fail::Error(format!("{e:#}")),
-        })?;
-        match followed {
-            Some((state, said)) => {
-                let step = Step::of(said);
-                self.record(snapshot, state, step).await
-            }
-            None => Ok(()),
-        }
-    }
-
-    /// `Driver::answer`, and `github::talk::answer`: a reply where there is something to say, then a
-    /// mark.
-    async fn answer(
-        &mut self,
-        snapshot: &Snapshot,
-        mut state: State,
-        key: &str,
-        voice: &str,
-    ) -> Result<(), Fail> {
-        let Some(pull) = self.pull(key).cloned() else {
-            return Ok(());
-        };
-        let ours = if key == LAST {
-            state.pull.as_ref()
-        } else {
-            state.item(key).and_then(|i| i.pull.as_ref())
-        };
-        let heard = ours
-            .and_then(|p| p.heard.iter().find(|h| h.id == voice))
-            .cloned();
-        let said = pull.voices.iter().find(|v| v.id == voice).cloned();
-        if let (Some(heard), Some(said)) = (heard, said) {
-            if let Some(reply) = &heard.reply {
-                let marker = format!("<!-- pertask:answer {} -->", said.number);
-                if !pull.ours.contains_key(&marker) {
-                    let number = self.sim.w().new_id();
-                    let body = reply.clone();
-                    let answered =
-                        self.sim
-                            .edit("an answer", self.machine, pull.number, |p, us| {
-                                p.ours.push((us, marker, OwnComment { number, body }));
-                            });
-                    answered.await?;
-                }
-            }
-            let id = said.id.clone();
-            let marked = self.sim.edit("a mark", self.machine, pull.number, |p, us| {
-                if let Some(said) = p.said.iter_mut().find(|s| s.id == id) {
-                    said.marks.insert(us);
-                }
-            });
-            marked.await?;
-            let viewer = self.there.seen.as_ref().map(|(s, _)| s.viewer.id);
-            if viewer != Some(pull.author.id) {
-                self.there.answered.insert(voice.to_owned());
-                let what = transition::answered(&mut state, key, voice, &said.by.login)?;
-                return self.record(snapshot, state, Step::of(what)).await;
-            }
-        }
-        self.there.answered.insert(voice.to_owned());
-        Ok(())
-    }
-
-    /// `Driver::take_merged`
-    async fn take_merged(
-        &mut self,
-        snapshot: &Snapshot,
-        mut state: State,
-        key: &str,
-    ) -> Result<(), Fail> {
-        let pull = self.pull(key).cloned();
-        let pull = pull.ok_or_else(|| Fail::Error("its pull request is gone".to_owned()))?;
-        let PullStanding::Merged {
-            commit,
-            by,
-            permitted,
-            at,
-        } = &pull.standing
-        else {
-            return Ok(());
-        };
-        let viewer = self.there.seen.as_ref().map(|(s, _)| s.viewer.id);
-        let viewer = viewer.unwrap_or_default();
-        let because = merged_because(&state, key, &pull.head, (by, *permitted), viewer);
-        let merged = Merged {
-            commit: commit.clone(),
-            head: pull.head.clone(),
-            at: *at,
-            because,
-        };
-        if key == LAST {
-            let said = transition::last_merged(&mut state, merged);
-            return self.record(snapshot, state, Step::of(said)).await;
-        }
-        self.sim.refresh(self.machine).await?;
-        let (there, known) = {
-            let w = self.sim.w();
-            let there = w.branch(self.machine, &state.run_branch.name);
-            let known = w.git.knows(commit) && w.git.is_in(&state.run_branch.head, commit);
-            (there, known)
-        };
-        let there = there.ok_or_else(|| Fail::Error("the run branch is gone".to_owned()))?;
-        let head = if known { commit.clone() } else { there };
-        let merged = Merged {
-            commit: head.clone(),
-            ..merged
-        };
-        let mut said = transition::taken(&mut state, key, merged, &head)?;
-        said.push_str(&self.taken_along(&mut state, &head));
-        said.push_str(&self.judged(&mut state));
-        self.record(snapshot, state, Step::of(said)).await
-    }
-
-    /// `Driver::inside`
-    pub fn inside(&self, state: &State, commit: &str) -> Vec<String> {
-        let w = self.sim.w();
-        let inside = |i: &&Item| {
-            let branch = i.branch.as_ref();
-            branch.is_some_and(|b| w.git.is_in(&b.head, commit))
-        };
-        let open = state.items.iter().filter(|i| !i.is_settled());
-        open.filter(inside).map(|i| i.key.clone()).collect()
-    }
-
-    /// `Driver::taken_along`
-    pub fn taken_along(&self, state: &mut State, head: &str) -> String {
-        let others = self.inside(state, head);
-        if others.is_empty() {
-            return String::new();
-        }
-        let by = person(&self.sim.w().git.get(head).by);
-        let said = transition::run_adopted(state, head, &others, &by, self.now());
-        format!("; {said}")
-    }
-
-    /// `Driver::close`
-    async fn close(
-        &mut self,
-        snapshot: &Snapshot,
-        mut state: State,
-        key: &str,
-    ) -> Result<(), Fail> {
-        let pull = self.pull(key).cloned();
-        let pull = pull.ok_or_else(|| Fail::Error("its pull request is gone".to_owned()))?;
-        let edit = self.sim.edit("closing", self.machine, pull.number, |p, _| {
-            if p.standing == PullStanding::Open {
-                p.standing = PullStanding::Closed;
-            }
-        });
-        edit.await?;
-        if let Some((seen, _)) = &mut self.there.seen {
-            seen.pulls.remove(key);
-            if key == LAST {
-                seen.last = None;
-            }
-        }
-        let at = self.seen_at();
-        let said = closed_there(&mut state, key, &pull, true, at)?;
-        self.record(snapshot, state, Step::of(said)).await
-    }
-
-    fn seen_at(&self) -> jiff::Timestamp {
+    pub fn seen_at(&self) -> jiff::Timestamp {
         let seen = self.there.seen.as_ref();
         seen.map_or_else(|| self.now(), |(s, _)| s.at)
-    }
-
-    /// `Driver::merge_base`
-    async fn merge_base(
-        &mut self,
-        snapshot: &Snapshot,
-        mut state: State,
-        base: &str,
-    ) -> Result<(), Fail> {
-        let head = state.run_branch.head.clone();
-        let now = self.now();
-        let commit = {
-            let mut w = self.sim.w();
-            let (tree, conflicts) = w.git.merge(&head, base);
-            if !conflicts.is_empty() {
-                let why = BaseHeld::Conflicts { files: conflicts };
-                self.there.base_held = Some((base.to_owned(), why));
-                return Ok(());
-            }
-            w.git.commit(&tree, &[head, base.to_owned()], &self.by, now)
-        };
-        let mut said = transition::base_merged(&mut state, &commit, base);
-        said.push_str(&self.judged(&mut state));
-        match self.record(snapshot, state, Step::of(said)).await {
-            Err(Fail::Refused(why)) => {
-                self.there.base_held = Some((base.to_owned(), BaseHeld::Refused { why }));
-                Ok(())
-            }
-            other => other,
-        }
-    }
-}
-
-/// One thing to be done so that a pull request shows a page: as `github::show::Step`.
-enum Do {
-    Open,
-    Body,
-    Draft,
-    Status(String, String, String),
-    Comment(String, String),
-    Rewrite(u64, String, String),
-}
-
-/// As `github::show::steps`.
-fn steps(page: &Page, pull: Option<&SeenPull>) -> Vec<Do> {
-    let mut found = Vec::new();
-    let nothing = SeenPull {
-        draft: page.draft,
-        title: page.title.clone(),
-        body: page.body.clone(),
-        ..SeenPull::default()
-    };
-    let pull = pull.unwrap_or_else(|| {
-        found.push(Do::Open);
-        &nothing
-    });
-    if pull.standing != PullStanding::Open {
-        return Vec::new();
-    }
-    if pull.body != page.body {
-        found.push(Do::Body);
-    }
-    if pull.draft != page.draft {
-        found.push(Do::Draft);
-    }
-    for (context, state, said) in &page.statuses {
-        let there = pull
-            .statuses
-            .get(context)
-            .filter(|_| pull.head == page.head);
-        if there.is_none_or(|(s, d)| s != state || d != said) {
-            found.push(Do::Status(context.clone(), state.clone(), said.clone()));
-        }
-    }
-    if let Some((marker, text)) = &page.progress {
-        match pull.ours.get(marker) {
-            None => found.push(Do::Comment(marker.clone(), text.clone())),
-            Some(own) if own.body != *text => {
-                found.push(Do::Rewrite(own.number, marker.clone(), text.clone()));
-            }
-            Some(_) => {}
-        }
-    }
-    found
-}
-
-/// As `Driver::pages`, in fewer words.
-fn pages(state: &State, seen: &Seen) -> Vec<(String, Page)> {
-    let mut found = Vec::new();
-    if state.end.is_none() {
-        for item in &state.items {
-            let there = seen.pulls.get(&item.key);
-            let wanted = match &item.phase {
-                Phase::Review | Phase::Failed { .. } | Phase::Blocked { .. } => true,
-                Phase::Approved { .. } => {
-                    item.branch.as_ref().map(|b| &b.head) != item.pull.as_ref().map(|p| &p.head)
-                }
-                Phase::Pending | Phase::Running { .. } => there.is_some(),
-                Phase::Merged | Phase::Skipped { .. } => false,
-            };
-            if wanted {
-                found.push((item.key.clone(), page(state, item, there)));
-            }
-        }
-    }
-    let complete = state.end.as_ref().is_some_and(|e| !e.aborted);
-    if complete || state.gate_of.as_ref() == Some(&state.run_branch.head) {
-        let page = Page {
-            branch: state.run_branch.name.clone(),
-            head: state.run_branch.head.clone(),
-            base: BASE_BRANCH.to_owned(),
-            title: "all of it".to_owned(),
-            body: format!("{} tasks", state.items.len()),
-            ..Page::default()
-        };
-        found.push((LAST.to_owned(), page));
-    }
-    found
-}
-
-fn page(state: &State, item: &Item, there: Option<&SeenPull>) -> Page {
-    let leaf = item.branch_leaf();
-    let phase = match &item.phase {
-        Phase::Running { claim } => format!("attempt {}", claim.attempt),
-        Phase::Review => "review".to_owned(),
-        Phase::Approved { because, .. } => because.clone(),
-        other => format!("{other:?}"),
-    };
-    let page = Page {
-        branch: format!("pertask/{}/{leaf}", state.run),
-        head: item
-            .branch
-            .as_ref()
-            .map(|b| b.head.clone())
-            .unwrap_or_default(),
-        base: state.run_branch.name.clone(),
-        progress: Some((format!("<!-- pertask:progress {leaf} -->"), phase)),
-        ..Page::default()
-    };
-    if let (Phase::Pending | Phase::Running { .. }, Some(there)) = (&item.phase, there) {
-        return Page {
-            title: there.title.clone(),
-            body: there.body.clone(),
-            draft: there.draft,
-            ..page
-        };
-    }
-    Page {
-        title: leaf,
-        body: format!("attempt {}", item.attempts.len()),
-        draft: is_draft(item),
-        statuses: status(state, item)
-            .into_iter()
-            .map(|s| {
-                (
-                    s.context.to_owned(),
-                    s.state.word().to_owned(),
-                    s.description,
-                )
-            })
-            .collect(),
-        ..page
     }
 }

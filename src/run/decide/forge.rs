@@ -39,6 +39,13 @@ pub(super) fn ended(state: &State, facts: &Facts, decision: &mut Decision) {
         }
         return;
     }
+    // One may have been opened just when its task was left out.
+    for item in &state.items {
+        left_out(item, seen.pulls.get(&item.key), decision);
+    }
+    if !decision.actions.is_empty() {
+        return;
+    }
     let Some(pull) = &seen.last else { return };
     let item = LAST.to_owned();
     match &pull.standing {
