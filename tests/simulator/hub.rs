@@ -192,6 +192,7 @@ impl World {
             let past = self.hub.past.entry(pull.number).or_default();
             if past.last().is_none_or(|(_, last)| **last != *pull) {
                 past.push((now, Rc::new(pull.clone())));
+                self.effects += 1;
             }
         }
     }

@@ -115,7 +115,6 @@ const OTHERS: &[&str] = &[
     "an event that comes before an earlier one",
     "a pull request that exists already",
     "a pull request from a branch that is gone",
-    "a request given up",
     "a limit too long to wait for",
     "a wait for a limit that is interrupted",
     "a request kept back within a limit",

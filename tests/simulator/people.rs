@@ -285,6 +285,7 @@ impl World {
                 let (login, may) = (member.account.login.clone(), member.may_write);
                 let now = self.now;
                 self.audit.permission(now, who, may);
+                self.effects += 1;
                 self.note(|| format!("{login} may write: {may}"));
             }
             Deed::Base => self.commit_on(BASE_BRANCH, None),
