@@ -223,6 +223,10 @@ pub const ALL: &[(&str, &str)] = &[
         "controls-shown",
         "a plan writes to the terminal of who reads what is wrong with it",
     ),
+    (
+        "merged-by-hand-waits",
+        "a task that was merged by hand goes on waiting for others",
+    ),
 ];
 
 /// Whether this fault is planted.

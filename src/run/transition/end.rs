@@ -30,6 +30,9 @@ pub fn run_adopted(
             });
             item.phase = Phase::Merged;
             item.pending = None;
+            if !crate::plant::is("merged-by-hand-waits") {
+                item.waits_for.clear();
+            }
         }
         if key == P0 {
             super::compliance::mended(state);

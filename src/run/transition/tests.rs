@@ -140,3 +140,5 @@ fn a_run_of_which_nothing_is_left_is_complete_without_a_pull_request() {
     insta::assert_snapshot!(said, @"The run is complete: it has nothing that main does not have");
     assert!(state.pull.is_none() && state.end.is_some_and(|e| !e.aborted));
 }
+
+mod walks;
