@@ -167,7 +167,9 @@ fn any_time(world: World, stages: usize, dice: &mut Dice) -> Trial {
 
 /// What an effect is, without numbers and names.
 fn kind_of(name: &str) -> String {
-    let words = name.split(' ').take(2);
+    let words = name
+        .split(' ')
+        .take(if name.starts_with("note ") { 3 } else { 2 });
     let kind: Vec<_> = words
         .map(|w| w.trim_start_matches("/repos/acme/widgets/"))
         .collect();

@@ -409,6 +409,10 @@ fn campaign() {
                 "runners that took none and said so (75, or 2 where the run was there already)",
             ),
             ("late", "runners that found all done"),
+            (
+                "doubled",
+                "rounds after which a comment stood there twice, until the next command",
+            ),
         ],
     );
 }

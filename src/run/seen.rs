@@ -68,6 +68,9 @@ pub struct SeenPull {
     pub voices: Vec<Voice>,
     /// Comments that this tool made under the token's account, by their marker.
     pub ours: BTreeMap<String, OwnComment>,
+    /// Comments of this token's account with a marker that an older one of ours has: marker and number.
+    /// Two programs that opened the page at once wrote it twice.
+    pub doubled: Vec<(String, u64)>,
 }
 
 /// Whether a pull request is open.

@@ -218,9 +218,6 @@ impl Site {
             .envs(std::env::vars_os().filter(|(name, _)| name == "PERTASK_TEST_PLANT"))
             .current_dir(self.path("repo"))
             .stdin(Stdio::null());
-        if let Some(plant) = std::env::var_os("PERTASK_TEST_PLANT") {
-            command.env("PERTASK_TEST_PLANT", plant);
-        }
         for (name, value) in &self.vars {
             command.env(name, value);
         }

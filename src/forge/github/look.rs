@@ -209,6 +209,7 @@ fn read(client: &mut Client, node: &Value) -> Result<SeenPull, ApiError> {
         merge_state: string(&node["mergeStateStatus"]),
         voices: Vec::new(),
         ours: BTreeMap::new(),
+        doubled: Vec::new(),
         id,
     };
     pull.voices = reviews.iter().filter_map(review).collect();
@@ -217,14 +218,20 @@ fn read(client: &mut Client, node: &Value) -> Result<SeenPull, ApiError> {
     let opener = pull.author.id;
     for comment in list(&node["opening"]["nodes"]).iter().chain(&comments) {
         // A run goes on from any clone, with any token: who opened it wrote for us, too.
-        let ours = comment["viewerDidAuthor"].as_bool() == Some(true)
-            || (opener != 0 && account(&comment["author"]).id == opener);
+        let mine = comment["viewerDidAuthor"].as_bool() == Some(true);
+        let ours = mine || (opener != 0 && account(&comment["author"]).id == opener);
         if ours && let Some(marker) = marker(&string(&comment["body"])) {
             let own = OwnComment {
                 number: number(&comment["fullDatabaseId"]),
                 body: string(&comment["body"]),
             };
-            pull.ours.entry(marker).or_insert(own);
+            let number = own.number;
+            let first = pull.ours.entry(marker.clone()).or_insert(own).number;
+            // The oldest are read apart, so one may come twice.
+            let again = (marker, number);
+            if mine && number > first && !pull.doubled.contains(&again) {
+                pull.doubled.push(again);
+            }
         }
     }
     Ok(pull)

@@ -39,6 +39,8 @@ pub(super) enum Step {
     Comment(String),
     /// Write it anew.
     Rewrite(u64, String),
+    /// Take away a comment that says the same as an older one.
+    Withdraw(u64),
     /// Write a comment, found again by this marker.
     Say(String, String),
 }
@@ -140,6 +142,9 @@ pub(super) fn steps(page: &Page, pull: Option<&SeenPull>, notes: bool) -> Vec<St
             }
             Some(_) => {}
         }
+        // Two programs may show a page at the same moment, and a comment is made without a condition.
+        let doubled = pull.doubled.iter().filter(|(m, _)| m == marker);
+        steps.extend(doubled.map(|(_, number)| Step::Withdraw(*number)));
     }
     for (marker, text) in &page.said {
         if !pull.ours.contains_key(marker) {
@@ -256,6 +261,15 @@ fn perform(
                 };
                 now.ours.insert(marker.clone(), own);
             }
+        }
+        Step::Withdraw(number) => {
+            let at = format!("{repository}/issues/comments/{number}");
+            match client.send(Method::DELETE, &at, &serde_json::Value::Null) {
+                // Somebody was first.
+                Err(ApiError::NotFound { .. } | ApiError::Gone { .. }) => {}
+                other => drop(other?),
+            }
+            now.doubled.retain(|(_, n)| *n != number);
         }
         Step::Say(marker, text) => {
             let at = format!("{issue}/comments");
@@ -466,5 +480,23 @@ mod tests {
         };
         assert_eq!(steps(&clean, Some(&there), true), []);
         assert_ne!(steps(&page, Some(&there), true), []);
+    }
+
+    #[test]
+    fn a_comment_that_two_programs_wrote_at_once_is_taken_away() {
+        let page = Page {
+            progress: Some(("<!-- p -->".to_owned(), "so far".to_owned())),
+            ..Page::default()
+        };
+        let body = "so far".to_owned();
+        let there = SeenPull {
+            ours: [("<!-- p -->".to_owned(), OwnComment { number: 1, body })].into(),
+            doubled: vec![
+                ("<!-- p -->".to_owned(), 2),
+                ("<!-- another -->".to_owned(), 3),
+            ],
+            ..SeenPull::default()
+        };
+        assert_eq!(steps(&page, Some(&there), true), [Step::Withdraw(2)]);
     }
 }
