@@ -1,8 +1,6 @@
 //! What GitHub is told, in all the forms it is told something: no key that is known or has the look of
 //! one is among it.
 
-#![expect(clippy::unwrap_used, reason = "a failing helper is a failing test")]
-
 #[path = "support/github/mod.rs"]
 mod github;
 #[path = "support/hub.rs"]
