@@ -142,14 +142,17 @@ pub(super) fn steps(page: &Page, pull: Option<&SeenPull>, notes: bool) -> Vec<St
             }
             Some(_) => {}
         }
-        // Two programs may show a page at the same moment, and a comment is made without a condition.
-        let doubled = pull.doubled.iter().filter(|(m, _)| m == marker);
-        steps.extend(doubled.map(|(_, number)| Step::Withdraw(*number)));
     }
     for (marker, text) in &page.said {
         if !pull.ours.contains_key(marker) {
             steps.push(Step::Say(marker.clone(), text.clone()));
         }
+    }
+    // Two programs may show a page at the same moment, and a comment is made without a condition.
+    let once = page.progress.iter().chain(&page.said);
+    for (marker, _) in once {
+        let doubled = pull.doubled.iter().filter(|(m, _)| m == marker);
+        steps.extend(doubled.map(|(_, number)| Step::Withdraw(*number)));
     }
     steps
 }
@@ -486,17 +489,27 @@ mod tests {
     fn a_comment_that_two_programs_wrote_at_once_is_taken_away() {
         let page = Page {
             progress: Some(("<!-- p -->".to_owned(), "so far".to_owned())),
+            said: vec![("<!-- s -->".to_owned(), "an answer".to_owned())],
             ..Page::default()
         };
-        let body = "so far".to_owned();
+        let own = |number, text: &str| OwnComment {
+            number,
+            body: text.to_owned(),
+        };
+        let ours = [
+            ("<!-- p -->".to_owned(), own(1, "so far")),
+            ("<!-- s -->".to_owned(), own(4, "an answer")),
+        ];
         let there = SeenPull {
-            ours: [("<!-- p -->".to_owned(), OwnComment { number: 1, body })].into(),
+            ours: ours.into(),
             doubled: vec![
                 ("<!-- p -->".to_owned(), 2),
                 ("<!-- another -->".to_owned(), 3),
+                ("<!-- s -->".to_owned(), 5),
             ],
             ..SeenPull::default()
         };
-        assert_eq!(steps(&page, Some(&there), true), [Step::Withdraw(2)]);
+        let wanted = [Step::Withdraw(2), Step::Withdraw(5)];
+        assert_eq!(steps(&page, Some(&there), true), wanted);
     }
 }
