@@ -175,10 +175,6 @@ pub const ALL: &[(&str, &str)] = &[
     ),
     // hostile agents and input
     ("environment-kept", "agents get the whole environment"),
-    (
-        "not-confined",
-        "agents run unconfined though confinement was announced",
-    ),
     ("home-granted", "confined agents may read the person's home"),
     (
         "session-leaders-live",
