@@ -251,8 +251,8 @@ pub fn approved_in(
 }
 
 /// Whether a branch that was at `head`, or what it carries on from, was rewritten with the same
-/// difference, approved there, and put
-/// back: what was approved is that difference.
+/// difference, approved there, and put back: what was approved is that difference. The rewriting may
+/// have come before the pull request.
 pub fn put_back(
     w: &World,
     state: &State,
@@ -264,8 +264,9 @@ pub fn put_back(
     let earlier = w.hub.heads_before(pull.number, said.at.as_millisecond());
     let patch = |commit: &str| w.git.patch(&w.git.base_of(base, commit), commit, &log);
     let carried = item.carries.iter().map(|c| c.commit.as_str());
+    let was_there = |head: &str| earlier.iter().any(|h| h == head) || w.git.get(head).at <= said.at;
     w.git.knows(&said.before_eyes)
-        && carried.chain([head]).any(|head| {
-            earlier.iter().any(|h| h == head) && patch(&said.before_eyes) == patch(head)
-        })
+        && carried
+            .chain([head])
+            .any(|head| was_there(head) && patch(&said.before_eyes) == patch(head))
 }

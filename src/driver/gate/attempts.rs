@@ -103,10 +103,11 @@ pub(super) fn fresh(state: &State, evidence: &[Evidence<'_>]) -> GateItem {
             None => {}
         }
     }
-    let mut by_hand = Vec::new();
+    let (mut by_hand, mut excuses) = (Vec::new(), Vec::new());
     for item in merged(state) {
         if item.attempts.is_empty() {
-            wrong.push(format!("no attempt on record for {}", item.key));
+            let said = format!("no attempt on record for {}", item.key);
+            excused(item, vec![said], &mut wrong, &mut excuses);
         } else if !item.attempts.iter().any(|a| is_agents(a.kind)) {
             by_hand.push(item.key.as_str());
         }
@@ -116,7 +117,8 @@ pub(super) fn fresh(state: &State, evidence: &[Evidence<'_>]) -> GateItem {
         found.push_str("; by a person's own commit: ");
         found.push_str(&by_hand.join(", "));
     }
-    unless("Each task spawned with a fresh agent", &wrong, found)
+    let item = unless("Each task spawned with a fresh agent", &wrong, found);
+    super::with_exceptions(item, &excuses)
 }
 
 fn processes(n: usize) -> String {
