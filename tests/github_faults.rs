@@ -123,7 +123,7 @@ fn trial(story: &Story, case: &Case) -> Result<u32, String> {
     story
         .compare(case.stage)
         .map_err(|what| format!("it differs:\n{what}\n{}", out.text()))?;
-    story.once(case.stage, Some(&case.fault))?;
+    story.once(case.stage, Some(&case.fault), 1)?;
     Ok(commands)
 }
 

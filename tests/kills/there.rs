@@ -94,7 +94,7 @@ pub fn trial(story: &Story, trial: &Trial) -> Result<Met, String> {
         .map_err(|what| format!("it differs:\n{what}\n{args:?} said:\n{}", out.said))?;
     if trial.kills.iter().all(|k| k.is_at_effect()) {
         // Elsewhere what a killed program asked for may have happened without being logged.
-        story.once(stage, None)?;
+        story.once(stage, None, 1)?;
     }
     let wanted = told.effects.iter().filter(|e| *e == "ask the agent");
     let wanted = wanted.count();

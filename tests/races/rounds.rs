@@ -255,7 +255,7 @@ fn steps(story: &Story, round: Round, stage: usize) -> Result<Came, String> {
         }
     } else {
         story
-            .once(stage, None)
+            .once(stage, None, round.runners)
             .map_err(|what| format!("{what}\n{all}"))?;
     }
     told.end

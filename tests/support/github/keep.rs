@@ -59,7 +59,8 @@ impl GitHub {
         }
     }
 
-    /// Is again as it was then, without faults and with an empty log.
+    /// Is again as it was then, without faults, with an empty log, and as if nobody had asked anything
+    /// in this hour.
     pub fn go_back(&self, kept: &Kept) {
         let mut state = self.state();
         put_back(&kept.folder, self.root.path());
@@ -67,6 +68,7 @@ impl GitHub {
         drop(state);
         self.clear_faults();
         self.clear_log();
+        self.shared.desk.lock().unwrap().rates.clear();
     }
 
     /// A token of an App's installation in place of this one, with the same rights.
