@@ -472,3 +472,17 @@ fn the_client_library_reads_its_answers() {
     let repo: models::Repository = serde_json::from_str(&get("")).unwrap();
     assert_eq!(repo.full_name.as_deref(), Some(REPO));
 }
+
+#[test]
+fn nobody_says_two_things_in_one_second() {
+    let site = Site::with_pull();
+    let ada = site.github.person("ada");
+    for n in 0..3 {
+        ada.comment(REPO, 1, &format!("{n}")).unwrap();
+    }
+    ada.approve(REPO, 1, "").unwrap();
+    let pull = site.github.pull(REPO, 1);
+    let mut times: Vec<_> = pull.comments.iter().map(|c| c.at).collect();
+    times.push(pull.reviews[0].at);
+    assert!(times.is_sorted_by(|a, b| a < b), "{times:?}");
+}

@@ -46,6 +46,7 @@ impl Person<'_> {
         remarks: &[Remark],
     ) -> Done<Id> {
         self.act(repo, |s, rid| {
+            s.clock.speaks(self.id);
             s.review(rid, number, self.id, state, body, commit, remarks)
         })
     }
@@ -79,7 +80,10 @@ impl Person<'_> {
 
     /// Comments in the conversation.
     pub fn comment(&self, repo: &str, number: u64, body: &str) -> Done<Id> {
-        self.act(repo, |s, rid| s.comment(rid, number, self.id, body))
+        self.act(repo, |s, rid| {
+            s.clock.speaks(self.id);
+            s.comment(rid, number, self.id, body)
+        })
     }
 
     /// Edits a comment in a conversation.
