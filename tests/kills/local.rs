@@ -197,6 +197,28 @@ fn onward(site: &Site, stage: usize) -> &'static [&'static str] {
     }
 }
 
+/// What a branch of the run is at, the ledger says: it is first, whenever the machine stops.
+fn unrecorded(site: &Site) -> Result<(), String> {
+    let heads = site.git(&[
+        "for-each-ref",
+        "--format=%(objectname) %(refname)",
+        "refs/heads/pertask",
+    ]);
+    if heads.is_empty() {
+        return Ok(());
+    }
+    let state = site.state().to_string();
+    let unknown = heads.lines().filter(|line| {
+        let (commit, name) = line.split_once(' ').unwrap();
+        !name.contains("/kept/") && !state.contains(commit)
+    });
+    let unknown: Vec<_> = unknown.collect();
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    Err(format!("the ledger does not know {unknown:?}"))
+}
+
 fn command(site: &Site, args: &[&str]) -> Command {
     let mut command = site.command(env!("CARGO_BIN_EXE_git-pertask"));
     command.args(args);
@@ -285,6 +307,7 @@ impl Local {
                     trial::kill_all(&place);
                 }
                 met.locks += trial::locks(&[&git, &place]).len();
+                unrecorded(&site)?;
             } else if out.code != 0 || (n == 0 && kill.is_at_effect()) {
                 return Err(format!(
                     "it was not killed: {args:?} {}\n{}",
