@@ -315,6 +315,23 @@ fn one_thing_gone_wrong_changes_nothing_in_the_end() {
     all(selection, try_it, class);
 }
 
+/// The remote takes a push and the connection ends before it says so. Curl sends the push once more by
+/// itself, and is told that the refs are not where they were seen: nobody but us has moved them.
+#[test]
+fn a_push_that_goes_out_twice_is_ours() {
+    let sent_twice = |trouble: &Trouble| {
+        matches!(trouble, Trouble::Change(case) if case.stage < 2
+            && case.fault.route == "git:receive-pack"
+            && case.fault.kind == FaultKind::Drop(When::After))
+    };
+    let those = |story: &Story| {
+        let mut chosen = everything(story);
+        chosen.retain(sent_twice);
+        chosen
+    };
+    all(those, try_it, class);
+}
+
 #[test]
 #[ignore = "takes a quarter of an hour: everything that can go wrong with the story"]
 fn anything_gone_wrong_changes_nothing_in_the_end() {

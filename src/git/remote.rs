@@ -50,6 +50,11 @@ pub enum Pushed {
     Done,
     /// Somebody was first; nothing has moved.
     Raced,
+    /// The remote was sent the push and says that a ref is not where it was seen. Somebody was first;
+    /// or it had taken it, the connection ended before it could say so, and it went there once more:
+    /// curl repeats a request by itself on a connection that it has used before. Whoever asked looks
+    /// where the refs are.
+    Unsure,
     /// The remote will not have it; nothing has moved.
     Refused {
         /// What the remote says, one line.
@@ -216,8 +221,11 @@ impl Repo {
             && err.lines().any(|l| l.starts_with("remote:") && is_race(l))
             && !plant::is("race-within-is-unreachable");
         if within || refusals.iter().any(|r| is_race(r)) {
+            let sent = refusals.iter().any(|r| r.starts_with("[remote rejected]"));
             return Ok(if plant::is("lost-race-is-success") {
                 Pushed::Done
+            } else if sent {
+                Pushed::Unsure
             } else {
                 Pushed::Raced
             });
@@ -443,7 +451,7 @@ mod tests {
                 git(&["push", "--quiet", "origin", &format!("{first}:{LEDGER}")]);
             }
             hook(&format!("git update-ref {LEDGER} {theirs}"));
-            assert_eq!(repo.push(&remote, &moves(from)).unwrap(), Pushed::Raced);
+            assert_eq!(repo.push(&remote, &moves(from)).unwrap(), Pushed::Unsure);
             let at = there(LEDGER);
             assert_eq!(at.as_deref().map(str::trim), Some(&*theirs));
             assert_eq!(there("refs/heads/pertask/wiz/main"), None);
@@ -456,7 +464,7 @@ mod tests {
         // Somebody is about to move it.
         fs::write(bare.join(Path::new(LEDGER).with_extension("lock")), "").unwrap();
         let raced = repo.push(&remote, &moves(Some(&theirs))).unwrap();
-        assert_eq!(raced, Pushed::Raced);
+        assert_eq!(raced, Pushed::Unsure);
         fs::remove_file(bare.join(Path::new(LEDGER).with_extension("lock"))).unwrap();
         // A refusal is none.
         hook("echo not today >&2; exit 1");

@@ -287,7 +287,7 @@ impl<'r> Ledger<'r> {
         };
         match self.repo.push(remote, &[moved])? {
             Pushed::Done => Ok(()),
-            Pushed::Raced => Err(GitError::Raced { name: full }.into()),
+            Pushed::Raced | Pushed::Unsure => Err(GitError::Raced { name: full }.into()),
             Pushed::Refused { why } => Err(LedgerError::Refused {
                 run: self.run.clone(),
                 why,
@@ -336,6 +336,14 @@ impl<'r> Ledger<'r> {
         match self.repo.push(remote, &moves) {
             Ok(Pushed::Done) => Ok(()),
             Ok(Pushed::Raced) => Err(LedgerError::Raced(self.run.clone())),
+            Ok(Pushed::Unsure) => {
+                self.refresh(&state.base.branch)?;
+                if self.tip()?.as_deref() == Some(commit) {
+                    Ok(())
+                } else {
+                    Err(LedgerError::Raced(self.run.clone()))
+                }
+            }
             Ok(Pushed::Refused { why }) => Err(LedgerError::Refused {
                 run: self.run.clone(),
                 why,
