@@ -214,6 +214,10 @@ pub const ALL: &[(&str, &str)] = &[
         "replaced-base-accepted",
         "a result may stand on another commit than its order",
     ),
+    (
+        "ledger-is-examined-once",
+        "a ledger that changes while a job works is believed",
+    ),
     ("workflows-may-change", "agents may change workflow files"),
     (
         "controls-shown",

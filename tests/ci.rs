@@ -13,6 +13,7 @@ mod hub;
 mod jobs;
 mod support;
 
+use github::{Fault, FaultKind};
 use hub::{Hub, REPO};
 use std::fmt::Write as _;
 use std::path::Path;
@@ -702,6 +703,40 @@ fn a_ledger_that_does_not_follow_from_its_base_is_not_acted_on() {
     work kept on another branch: it keeps work of one on a branch of others
     another run's name: it is of another run
     ");
+}
+
+/// Somebody who may push waits until a ledger has been looked at.
+#[test]
+fn a_ledger_that_changes_while_a_job_works_is_looked_at_again() {
+    let jobs = Jobs::of(Hub::with(TWO, GOOD));
+    jobs.settle(&["--plan", "wiz"]);
+    let honest = jobs.ledger();
+    let mut state = jobs.state();
+    let approved = FORGERIES.iter().find(|f| f.0 == "an approval by policy");
+    (approved.unwrap().1)(&mut state);
+    jobs.rewrite(&[("state.json", &state.to_string())]);
+    let forged = jobs.ledger();
+    let mut ends = std::collections::BTreeMap::<i32, u32>::new();
+    for nth in 1..20 {
+        jobs.put_ledger(&honest);
+        let before = jobs.hub.refs().replace(&honest, &forged);
+        let moved = FaultKind::Moved {
+            repo: REPO.to_owned(),
+            name: "refs/pertask/runs/wiz".to_owned(),
+            to: forged.clone(),
+        };
+        jobs.hub.github.fault(Fault::nth("*", nth, moved));
+        let (out, orders) = jobs.decide(&[]);
+        if !jobs.hub.github.unused().is_empty() {
+            jobs.hub.github.clear_faults();
+            assert!(ends[&1] > 5, "{ends:?}");
+            return;
+        }
+        *ends.entry(out.code).or_default() += 1;
+        assert_eq!(orders.len(), 0, "{nth}: {}", out.text());
+        assert_eq!(jobs.hub.refs(), before, "{nth}: {}", out.text());
+    }
+    panic!("there was no end of requests");
 }
 
 #[test]

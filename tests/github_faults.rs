@@ -266,6 +266,7 @@ fn class(trouble: &Trouble) -> String {
         FaultKind::GraphQlRateLimited => "a limit that GraphQL tells",
         FaultKind::Malformed => "half an answer",
         FaultKind::Stale { .. } => "done, but not seen by the next reads",
+        FaultKind::Moved { .. } => "somebody moves a ref",
     };
     format!("{what}: {fault}")
 }

@@ -39,6 +39,7 @@ use crate::run::transition::{self, NotPossible};
 use crate::run::{BASE, GATE};
 use home::Home;
 use orders::{Orders, plain};
+use trust::Pinned;
 use workers::{Done, Workers};
 
 /// What the person at the terminal is told while the loop turns.
@@ -105,8 +106,8 @@ pub struct Options {
     pub cancel: Cancel,
     /// Who carries orders out.
     pub hands: Hands,
-    /// Plan and configuration, where the ledger is not believed.
-    pub pinned: Option<(Plan, Config)>,
+    /// What the ledger has to follow from, where it is not believed.
+    pub pinned: Option<Pinned>,
     /// Who commits, when that is not the person git knows.
     pub by: Option<Person>,
     /// Whether what did not build is built again though nothing has changed.
@@ -195,8 +196,8 @@ impl<'a> Driver<'a> {
         let ledger = Ledger::of(repo, run).kept_at(forge.remote().cloned());
         let snapshot = ledger.read()?;
         let mut options = options;
-        let (plan, config) = match options.pinned.take() {
-            Some(pinned) => pinned,
+        let (plan, config) = match &options.pinned {
+            Some(pinned) => (pinned.plan.clone(), pinned.config.clone()),
             None => (
                 ledger.plan(&snapshot.commit)?,
                 ledger.config(&snapshot.commit)?,
@@ -303,9 +304,24 @@ impl<'a> Driver<'a> {
     fn read(&mut self, stopping: bool) -> anyhow::Result<(Snapshot, Facts)> {
         self.refresh()?;
         let snapshot = self.ledger.read()?;
+        self.examine(&snapshot)?;
         self.take_merges(&snapshot)?;
         let facts = self.facts(&snapshot, stopping)?;
         Ok((snapshot, facts))
+    }
+
+    /// Holds a ledger that was read against its base, where it is not believed.
+    fn examine(&mut self, snapshot: &Snapshot) -> anyhow::Result<()> {
+        let Some(pinned) = &self.options.pinned else {
+            return Ok(());
+        };
+        if pinned.commit != snapshot.commit && !crate::plant::is("ledger-is-examined-once") {
+            let pinned = trust::examine(self.repo, &pinned.run, snapshot, &pinned.trusted)?;
+            self.plan.clone_from(&pinned.plan);
+            self.config.clone_from(&pinned.config);
+            self.options.pinned = Some(pinned);
+        }
+        Ok(())
     }
 
     /// Waits until a worker is done.

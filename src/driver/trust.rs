@@ -7,6 +7,9 @@
 //! over is worked out again; and approvals themselves are read from the forge at every look anyway.
 //! What remains of the ledger's word: how attempts went (the checks' outcomes among it), which a
 //! person sees on the pull request before anything reaches the base.
+//!
+//! Races: the ledger can be written while a job works, too. Every commit of it is examined before it
+//! is acted on, whenever it is read.
 
 use std::collections::BTreeMap;
 
@@ -42,6 +45,22 @@ pub fn strictness(policy: CheckpointPolicy) -> u8 {
     }
 }
 
+/// Plan and configuration of a run as its base has them, and the ledger's commit that was found to
+/// follow from them: the only one that may be acted on.
+#[derive(Debug, Clone)]
+pub struct Pinned {
+    /// The run.
+    pub run: String,
+    /// The plan.
+    pub plan: Plan,
+    /// The configuration.
+    pub config: Config,
+    /// Full name of the ref of the default branch.
+    pub trusted: String,
+    /// The ledger's commit.
+    pub commit: String,
+}
+
 /// Plan and configuration of a run as its base has them, once the ledger was found to follow from
 /// them. `trusted` is the full name of the ref of the default branch.
 ///
@@ -52,7 +71,7 @@ pub fn examine(
     run: &str,
     snapshot: &Snapshot,
     trusted: &str,
-) -> anyhow::Result<(Plan, Config)> {
+) -> anyhow::Result<Pinned> {
     let state = &snapshot.state;
     let not = |why: String| Untrusted {
         run: run.to_owned(),
@@ -110,7 +129,13 @@ pub fn examine(
     for item in &state.items {
         carried(repo, state, item)?.map_err(not)?;
     }
-    Ok((plan, config))
+    Ok(Pinned {
+        run: run.to_owned(),
+        plan,
+        config,
+        trusted: trusted.to_owned(),
+        commit: snapshot.commit.clone(),
+    })
 }
 
 fn read(repo: &Repo, state: &State, pinned: &Plan) -> anyhow::Result<(Plan, Config)> {

@@ -150,6 +150,238 @@ fn jobs_have_what_they_need_and_no_more() {
     assert_eq!(order["jobs"]["publish"]["if"], "always()");
 }
 
+/// Reads GitHub's expressions as far as the workflows use them
+/// (<https://docs.github.com/en/actions/reference/workflows-and-actions/expressions>).
+struct Expression<'a> {
+    tokens: Vec<String>,
+    at: usize,
+    event: &'a Value,
+}
+
+impl<'a> Expression<'a> {
+    fn tokens(text: &str) -> Vec<String> {
+        let mut tokens = Vec::new();
+        let mut rest = text.trim_start();
+        while let Some(first) = rest.chars().next() {
+            let length = match first {
+                '\'' => rest[1..].find('\'').unwrap() + 2,
+                '=' | '&' | '|' => 2,
+                '!' if rest.starts_with("!=") => 2,
+                '!' | '(' | ')' | ',' => 1,
+                _ => rest
+                    .find(|c: char| !c.is_ascii_alphanumeric() && !"._".contains(c))
+                    .unwrap_or(rest.len()),
+            };
+            assert!(length > 0, "{rest}");
+            tokens.push(rest[..length].to_owned());
+            rest = rest[length..].trim_start();
+        }
+        tokens
+    }
+
+    fn value(text: &str, event: &'a Value) -> Value {
+        let tokens = Self::tokens(text);
+        let mut expression = Expression {
+            tokens,
+            at: 0,
+            event,
+        };
+        let value = expression.any();
+        assert_eq!(expression.at, expression.tokens.len(), "{text}");
+        value
+    }
+
+    fn is(value: &Value) -> bool {
+        !(value.is_null() || *value == false || *value == "" || *value == 0)
+    }
+
+    fn next_is(&mut self, token: &str) -> bool {
+        let is = self.tokens.get(self.at).is_some_and(|t| t == token);
+        self.at += usize::from(is);
+        is
+    }
+
+    fn any(&mut self) -> Value {
+        let mut value = self.all();
+        while self.next_is("||") {
+            let next = self.all();
+            value = if Self::is(&value) { value } else { next };
+        }
+        value
+    }
+
+    fn all(&mut self) -> Value {
+        let mut value = self.equal();
+        while self.next_is("&&") {
+            let next = self.equal();
+            value = if Self::is(&value) { next } else { value };
+        }
+        value
+    }
+
+    fn equal(&mut self) -> Value {
+        let value = self.one();
+        if self.next_is("==") {
+            return Value::Bool(value == self.one());
+        }
+        value
+    }
+
+    fn one(&mut self) -> Value {
+        if self.next_is("!") {
+            return Value::Bool(!Self::is(&self.one()));
+        }
+        if self.next_is("(") {
+            let value = self.any();
+            assert!(self.next_is(")"));
+            return value;
+        }
+        let token = self.tokens[self.at].clone();
+        self.at += 1;
+        if let Some(text) = token.strip_prefix('\'') {
+            return Value::from(text.strip_suffix('\'').unwrap());
+        }
+        if self.next_is("(") {
+            let mut arguments = Vec::new();
+            while !self.next_is(")") {
+                arguments.push(self.any().as_str().unwrap_or_default().to_owned());
+                self.next_is(",");
+            }
+            return match (&*token, &*arguments) {
+                ("startsWith", [text, start]) => Value::Bool(text.starts_with(start)),
+                ("format", [form, word]) => Value::from(form.replace("{0}", word)),
+                _ => panic!("{token}"),
+            };
+        }
+        let names = token.split('.');
+        names.fold(self.event.clone(), |value, name| value[name].clone())
+    }
+
+    /// A setting with expressions in it.
+    fn text(text: &str, event: &'a Value) -> String {
+        let mut parts = text.split("${{");
+        let mut filled = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            let (inside, after) = part.split_once("}}").unwrap();
+            filled += Self::value(inside, event).as_str().unwrap();
+            filled += after;
+        }
+        filled
+    }
+}
+
+/// GitHub cancels a run whose job is to wait for the group that the run holds, and drops a waiting run
+/// in favour of the next in its group.
+#[test]
+fn no_run_waits_for_itself_and_nobody_drops_another() {
+    let [main, order] = rendered("").map(|text| yaml(&text));
+    let pull =
+        serde_json::json!({"head": {"ref": "pertask/wiz/1-types", "repo": {"full_name": "o/r"}}});
+    let event = |name: &str, git_ref: &str, inputs: Value, more: Value| {
+        let mut event = serde_json::json!({"repository": {"default_branch": "main"}});
+        let more = more.as_object().unwrap().clone();
+        event.as_object_mut().unwrap().extend(more);
+        serde_json::json!({
+            "github": {"event_name": name, "ref": git_ref, "run_id": "7", "repository": "o/r", "event": event},
+            "inputs": inputs,
+        })
+    };
+    let none = || serde_json::json!({});
+    let comment = |body: &str| serde_json::json!({"comment": {"body": body}, "issue": {"pull_request": {"url": "there"}}});
+    let main_ref = "refs/heads/main";
+    let events = [
+        ("schedule", event("schedule", main_ref, none(), none())),
+        ("wake", event("workflow_dispatch", main_ref, none(), none())),
+        (
+            "form",
+            event(
+                "workflow_dispatch",
+                main_ref,
+                serde_json::json!({"plan": "wiz"}),
+                none(),
+            ),
+        ),
+        (
+            "form elsewhere",
+            event(
+                "workflow_dispatch",
+                "refs/heads/fix",
+                serde_json::json!({"plan": "wiz"}),
+                none(),
+            ),
+        ),
+        (
+            "comment",
+            event(
+                "issue_comment",
+                main_ref,
+                none(),
+                comment("/pertask status"),
+            ),
+        ),
+        (
+            "other comment",
+            event("issue_comment", main_ref, none(), comment("thanks")),
+        ),
+        (
+            "review",
+            event(
+                "pull_request_review",
+                "refs/pull/1/merge",
+                none(),
+                serde_json::json!({"pull_request": pull}),
+            ),
+        ),
+        (
+            "closed",
+            event(
+                "pull_request",
+                "refs/pull/1/merge",
+                none(),
+                serde_json::json!({"pull_request": pull}),
+            ),
+        ),
+    ];
+    let decide = &main["jobs"]["decide"];
+    let mut table = String::new();
+    for (what, event) in events {
+        let group =
+            |of: &Value| Expression::text(of["concurrency"]["group"].as_str().unwrap(), &event);
+        let runs = |job: &str| {
+            let needed = main["jobs"][job]["if"].as_str().unwrap();
+            Expression::is(&Expression::value(needed, &event))
+        };
+        let of_run = group(&main);
+        for (name, job) in main["jobs"].as_object().unwrap() {
+            assert!(
+                job["concurrency"].is_null() || group(job) != of_run,
+                "{what}: {name}"
+            );
+        }
+        table += &format!(
+            "{what}: {}{}{}\n",
+            if runs("wake") { "wakes, " } else { "" },
+            if runs("decide") { "decides, " } else { "" },
+            group(decide),
+        );
+    }
+    insta::assert_snapshot!(table, @r"
+    schedule: decides, pertask-decide
+    wake: decides, pertask-decide
+    form: decides, pertask-7
+    form elsewhere: pertask-7
+    comment: decides, pertask-7
+    other comment: pertask-7
+    review: wakes, pertask-7
+    closed: wakes, pertask-7
+    ");
+    let of_order = order["concurrency"]["group"].as_str().unwrap();
+    assert!(of_order.starts_with("pertask-order-"), "{of_order}");
+    for (_, job) in order["jobs"].as_object().unwrap() {
+        assert!(job["concurrency"].is_null());
+    }
+}
+
 #[test]
 fn who_has_an_app_uses_its_token_for_all_that_writes() {
     for settings in ["", CUSTOM] {

@@ -11,7 +11,7 @@ use crate::attempt::folder::{self, Folder};
 use crate::ci::artifact::{self, Expected};
 use crate::ci::schema::{ANSWERS, Published, Standing};
 use crate::driver::home::{Home, RunLock};
-use crate::driver::trust;
+use crate::driver::trust::{self, Pinned};
 use crate::driver::{Audience as _, Begun, Driver, Hands, Options};
 use crate::forge::{self, Forge as _};
 use crate::git::Repo;
@@ -54,7 +54,7 @@ fn publish(
     let result = match artifact::receive(repo, &args.result, expected)? {
         Ok(Some(result)) => result,
         Ok(None) => {
-            lost(&ledger, site, args, teller)?;
+            lost(repo, &ledger, site, args, teller)?;
             // Whoever comes next decides whether it is tried again: a run that was cancelled is not
             // to begin anew by itself.
             return rest(repo, site, args, pinned, teller, false);
@@ -87,6 +87,7 @@ fn publish(
 
 /// The job was lost, or cancelled, before it could hand anything on.
 fn lost(
+    repo: &Repo,
     ledger: &Ledger<'_>,
     site: &Site,
     args: &CiPublishArgs,
@@ -94,6 +95,7 @@ fn lost(
 ) -> anyhow::Result<()> {
     for _ in 0..5 {
         let snapshot = ledger.read()?;
+        trust::examine(repo, &args.order.run, &snapshot, &site.trusted)?;
         let mut state = snapshot.state.clone();
         if claimed(&state, &args.order.task, &args.order.order).is_none() {
             return Ok(());
@@ -118,7 +120,7 @@ fn rest(
     repo: &Repo,
     site: &mut Site,
     args: &CiPublishArgs,
-    pinned: (crate::plan::Plan, crate::plan::Config),
+    pinned: Pinned,
     teller: &mut Teller,
     wake: bool,
 ) -> anyhow::Result<Exit> {

@@ -33,6 +33,12 @@ pub enum FaultKind {
     Malformed,
     /// The effect happens, but so many reads after it do not see it; `None`: until told.
     Stale { reads: Option<usize> },
+    /// Somebody has moved a ref of a repository just before; nothing else goes wrong.
+    Moved {
+        repo: String,
+        name: String,
+        to: String,
+    },
 }
 
 /// Something that goes wrong at one request.

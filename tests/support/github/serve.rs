@@ -209,6 +209,12 @@ fn effect(shared: &Shared, incoming: &Incoming, fault: Option<&FaultKind>) -> Ou
         state.sync();
         shared.desk.lock().unwrap().stale = Some((state.clone(), *reads));
     }
+    if let Some(FaultKind::Moved { repo, name, to }) = fault {
+        let state = shared.state.lock().unwrap();
+        let (owner, of_owner) = repo.split_once('/').unwrap();
+        let id = state.repo_named(owner, of_owner).unwrap();
+        state.repos[&id].bare.git(["update-ref", name, to]);
+    }
     match incoming.door {
         Door::Rest => rest::answer(shared, incoming),
         Door::GraphQl => graphql::answer(shared, incoming),
