@@ -13,7 +13,7 @@ mod hub;
 mod jobs;
 mod support;
 
-use github::{Fault, FaultKind};
+use github::{Fault, FaultKind, When};
 use hub::{Hub, REPO};
 use std::fmt::Write as _;
 use std::path::Path;
@@ -335,12 +335,13 @@ fn a_result_counts_once_and_only_under_the_current_claim() {
     let before = tip(&jobs);
     // "Re-run failed jobs": attempt and publish once more, with the same ids.
     let again = jobs.publish(&orders[0], &result).code(0);
-    insta::assert_snapshot!(again.text(), @r"
+    insta::assert_snapshot!(again.text(), @r#"
     exit 0
     --- stdout
+    {"schema":1,"run":"wiz","state":"running","pull_request":"http://[HOST]/acme/widgets/pull/1"}
     --- stderr
-    The order is not current any more: its result was recorded already, or it was taken back; nothing is done
-    ");
+    The order is not current any more: its result was recorded already, or it was taken back
+    "#);
     let dir = jobs.machine();
     let out = jobs.attempt_step(&dir, true, &orders[0], "fetch", &dir.join("result"));
     insta::assert_snapshot!(out.code(0).text(), @r"
@@ -362,6 +363,32 @@ fn a_result_counts_once_and_only_under_the_current_claim() {
     let result = jobs.attempt(&anew[0]);
     jobs.publish(&anew[0], &result).code(0);
     assert_eq!(jobs.hub.states(), ["review", "review"]);
+}
+
+/// The job of an order fails between the push and the pull request, and somebody presses "Re-run failed
+/// jobs".
+#[test]
+fn a_publish_that_failed_half_way_is_finished_by_running_it_again() {
+    let (jobs, orders) = apart(GOOD);
+    let result = jobs.attempt(&orders[0]);
+    let route = "POST /repos/{owner}/{repo}/pulls";
+    let broken = |nth| Fault::nth(route, nth, FaultKind::Status(When::Before, 502));
+    jobs.hub.github.faults((1..40).map(broken));
+    jobs.publish(&orders[0], &result).code(75);
+    jobs.hub.github.clear_faults();
+    assert_eq!(jobs.hub.states(), ["review", "running"]);
+    assert!(jobs.hub.github.pulls(REPO).is_empty());
+    let again = jobs.publish(&orders[0], &result).code(0);
+    insta::assert_snapshot!(again.text(), @r#"
+    exit 0
+    --- stdout
+    {"schema":1,"run":"wiz","state":"running","pull_request":"http://[HOST]/acme/widgets/pull/1"}
+    --- stderr
+    The order is not current any more: its result was recorded already, or it was taken back
+    Task 1 of 2, one (First file): pull request #1 is open
+      http://[HOST]/acme/widgets/pull/1
+    "#);
+    assert_eq!(jobs.hub.github.pulls(REPO).len(), 1);
 }
 
 #[test]

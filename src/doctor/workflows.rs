@@ -12,7 +12,11 @@ use globset::GlobBuilder;
 use serde_json::Value;
 
 /// Branches that we push, for some run.
-const PUSHED: [&str; 2] = ["pertask/run/main", "pertask/run/1-task"];
+const PUSHED: [&str; 3] = [
+    "pertask/run/main",
+    "pertask/run/1-task",
+    "pertask/run/kept/task-1",
+];
 
 /// A workflow that runs because of us.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,18 +27,30 @@ pub(super) struct Running {
     pub(super) secrets: Vec<String>,
     /// Whether it asks for a `GITHUB_TOKEN` that may write.
     pub(super) writes: bool,
-    /// Whether one of the events runs the base's workflow with secrets on request of anybody.
+    /// Whether one of the events is among those that are often used to work on a branch with the rights
+    /// of the base.
     pub(super) privileged: bool,
 }
 
-/// Events beside pushes and pull requests that our pull requests cause.
-const CAUSED: [(&str, bool); 5] = [
-    ("pull_request_target", true),
-    ("pull_request_review", false),
-    ("pull_request_review_comment", false),
-    ("issue_comment", false),
-    ("create", false),
+/// Events beside pushes and pull requests that our pull requests and branches cause, and what becomes of
+/// them there
+/// (<https://docs.github.com/en/actions/reference/workflows-and-actions/events-that-trigger-workflows>).
+const CAUSED: [&str; 11] = [
+    "pull_request_target",
+    "pull_request_review",
+    "pull_request_review_comment",
+    "issue_comment",
+    "workflow_run",
+    "merge_group",
+    "status",
+    "check_run",
+    "check_suite",
+    "create",
+    "delete",
 ];
+
+/// Of these, those that run with the base's rights and are there to be given what a branch has.
+const PRIVILEGED: [&str; 2] = ["pull_request_target", "workflow_run"];
 
 /// What a workflow does because of us; `None` if it does not run. `base` is where a run's final pull
 /// request goes.
@@ -52,10 +68,16 @@ pub(super) fn read(text: &str, base: &str) -> Result<Option<Running>, String> {
     if event(on, "pull_request").is_some_and(|filter| requested(&filter, base)) {
         events.push("pull_request");
     }
-    for (name, target) in CAUSED {
-        if event(on, name).is_some_and(|filter| !target || requested(&filter, base)) {
+    for name in CAUSED {
+        let passes = |filter: Value| match name {
+            "pull_request_target" | "merge_group" => requested(&filter, base),
+            // The filter is on the branch that the other workflow ran for.
+            "workflow_run" => PUSHED.iter().any(|branch| passes(&filter, branch)),
+            _ => true,
+        };
+        if event(on, name).is_some_and(passes) {
             events.push(name);
-            privileged |= target;
+            privileged |= PRIVILEGED.contains(&name);
         }
     }
     if events.is_empty() {
@@ -230,6 +252,14 @@ mod tests {
             ("{pull_request_target: {branches: [release]}}", &[]),
             ("pull_request_target", &["pull_request_target"]),
             ("{issue_comment: {types: [created]}}", &["issue_comment"]),
+            ("{push: {branches: ['pertask/*/kept/**']}}", &["push"]),
+            ("{workflow_run: {workflows: [CI]}}", &["workflow_run"]),
+            ("{workflow_run: {workflows: [CI], branches: [main]}}", &[]),
+            ("{merge_group: {branches: [main]}}", &["merge_group"]),
+            (
+                "[status, check_run, check_suite, delete]",
+                &["status", "check_run", "check_suite", "delete"],
+            ),
             ("workflow_dispatch", &[]),
             ("{schedule: [{cron: '1 2 * * *'}]}", &[]),
             ("7", &[]),
@@ -269,6 +299,8 @@ jobs:
         let none = "on: pull_request_target\njobs: {a: {env: {T: '${{ secrets.GITHUB_TOKEN }}'}}}";
         let found = read(none, "main").unwrap().unwrap();
         assert!(found.secrets.is_empty() && !found.writes && found.privileged);
+        let after = "on: {workflow_run: {workflows: [CI]}}\njobs: {}";
+        assert!(read(after, "main").unwrap().unwrap().privileged);
     }
 
     #[test]

@@ -41,9 +41,10 @@ fn publish(
     let state = &snapshot.state;
     let Some((claim, leaf)) = claimed(state, &args.order.task, &args.order.order) else {
         teller.said(
-            "The order is not current any more: its result was recorded already, or it was taken back; nothing is done",
+            "The order is not current any more: its result was recorded already, or it was taken back",
         );
-        return Ok(Exit::Done);
+        // Where the job failed after it had recorded, and is run again, the rest is still to be done.
+        return rest(repo, site, args, pinned, teller, true);
     };
     let order = order_in(repo, &args.order.order, state, &args.order.task)?;
     let expected = Expected {
