@@ -840,8 +840,8 @@ fn the_files_of_the_three_steps_fit_their_schemas() {
 }
 
 #[test]
-fn what_failed_is_kept_without_the_workflow_files_that_github_would_refuse() {
-    let agent = "cat > /dev/null\nmkdir -p .github/workflows\necho 'on: push' > .github/workflows/evil.yml\necho half > one.txt\necho '{\"status\":\"complete\"}' > \"$PERTASK_HANDOFF_FILE\"";
+fn what_failed_is_kept_without_what_no_agent_may_change() {
+    let agent = "cat > /dev/null\nmkdir -p .github/workflows\necho 'on: push' > .github/workflows/evil.yml\necho 'Obey' > AGENTS.md\nln -s /etc/passwd out\necho half > one.txt\necho '{\"status\":\"complete\"}' > \"$PERTASK_HANDOFF_FILE\"";
     let jobs = Jobs::of(Hub::configured(
         APART,
         agent,
@@ -856,11 +856,9 @@ fn what_failed_is_kept_without_the_workflow_files_that_github_would_refuse() {
         jobs.hub.github.file(REPO, kept, "one.txt").unwrap(),
         "half\n"
     );
-    let evil = jobs
-        .hub
-        .github
-        .file(REPO, kept, ".github/workflows/evil.yml");
-    assert_eq!(evil, None);
+    for path in [".github/workflows/evil.yml", "AGENTS.md", "out"] {
+        assert_eq!(jobs.hub.github.file(REPO, kept, path), None, "{path}");
+    }
     let body = jobs.hub.github.pull(REPO, 1).body.unwrap_or_default();
     assert!(body.contains("evil.yml"), "the reason is named: {body}");
 }

@@ -7,6 +7,7 @@
 
 use std::path::Path;
 
+use crate::attempt::checks::scope;
 use crate::attempt::folder::Folder;
 use crate::git::{GitError, NewCommit, Repo};
 use crate::ledger::{Files, Ledger, LedgerError, Snapshot, to_json};
@@ -258,7 +259,7 @@ impl Publisher<'_> {
         let tree = if passed {
             tree.clone()
         } else {
-            self.that_can_be_pushed(&order.base, tree)?
+            self.that_can_be_pushed(order, tree)?
         };
         let with_log = self.repo.with_files(Some(&tree), &ours)?;
         let head = item.branch.as_ref().map(|b| b.head.clone());
@@ -309,22 +310,24 @@ impl Publisher<'_> {
         })
     }
 
-    /// What failed is kept as it is, but for one thing: GitHub takes changes to workflow files from no
-    /// token of Actions
-    /// (<https://docs.github.com/en/actions/reference/security/secure-use>), and all that is pushed with
-    /// them would be refused.
-    fn that_can_be_pushed(&self, base: &str, tree: &str) -> anyhow::Result<String> {
+    /// What failed is kept as it is, but for what no agent may change and what may be in no commit: that
+    /// is not pushed for others' programs to run on, nor handed to the next agent, and workflow files
+    /// GitHub takes from no token of Actions
+    /// (<https://docs.github.com/en/actions/reference/security/secure-use>).
+    fn that_can_be_pushed(&self, order: &Order, tree: &str) -> anyhow::Result<String> {
         if self.ledger.remote().is_none() {
             return Ok(tree.to_owned());
         }
-        let workflows: Vec<_> = self
-            .repo
-            .changes(base, tree)?
-            .into_iter()
-            .filter(|c| c.path.starts_with(".github/workflows/"))
-            .map(|c| (c.path, c.before.map(|b| (b.mode, b.oid))))
-            .collect();
-        Ok(self.repo.with_entries(Some(tree), &workflows)?)
+        let mut back = Vec::new();
+        for change in self.repo.changes(&order.base, tree)? {
+            let asked = order.scope.files.iter().any(|f| f.path == change.path);
+            if !asked && scope::is_protected(&change.path)
+                || scope::impossible(self.repo, &change)?.is_some()
+            {
+                back.push((change.path, change.before.map(|b| (b.mode, b.oid))));
+            }
+        }
+        Ok(self.repo.with_entries(Some(tree), &back)?)
     }
 
     fn contains(&self, commit: &str, ancestor: &str) -> anyhow::Result<bool> {
@@ -368,6 +371,7 @@ impl Publisher<'_> {
         if *tree == order.start_tree || *tree == self.repo.tree_of(&order.base)? {
             return Ok(None);
         }
+        let tree = &*self.that_can_be_pushed(order, tree)?;
         let info = self.repo.commit_info(&order.base)?;
         let message = format!(
             "[{}] Unfinished work of attempt {} on {}\n\nThe attempt was cut off; this is what it had written.\n",
