@@ -198,6 +198,21 @@ const HOSTILE: &[Case] = &[
             checks.retain(|c| c["kind"] != "build");
         });
     }),
+    ("a result of more text than is kept", |_, result| {
+        edit(result, |r| {
+            let checks = r["checks"].as_array_mut().unwrap();
+            let mut build = checks
+                .iter()
+                .find(|c| c["kind"] == "build")
+                .unwrap()
+                .clone();
+            build["output"] = "x".repeat(100_000).into();
+            checks.resize(60, build);
+        });
+    }),
+    ("a result of ten megabytes", |_, result| {
+        std::fs::write(result.join("result.json"), " ".repeat(10_000_000)).unwrap();
+    }),
     ("an agent that gives money back", |_, result| {
         edit(result, |r| r["agent"]["cost_usd"] = (-5.0).into());
     }),
@@ -273,6 +288,8 @@ fn what_a_hostile_job_hands_on_is_refused_named_and_can_be_tried_again() {
     a result that is no JSON: its result.json cannot be read: EOF while parsing an object at line 1 column 1
     a forged handoff: done, and nothing is there: it says that its checks pass, and this does not hold: files: one.txt is not there
     a build that was not run: it says that its checks pass, and has no outcome of test -d .pertask
+    a result of more text than is kept: it has more text than the 4194304 bytes that are kept
+    a result of ten megabytes: its result.json has 10000000 bytes, and 8388608 are allowed
     an agent that gives money back: it says that the agent cost less than nothing
     ");
 }

@@ -29,8 +29,13 @@ pub const BUNDLE: &str = "result.bundle";
 /// What the agent left beside the tree.
 pub const OUTPUT: &str = "output";
 
-/// Largest `result.json`, in bytes.
-const MOST_JSON: u64 = 32 * 1024 * 1024;
+/// Largest `result.json`, in bytes. An honest one has at most one of a handoff (1 MiB), the ends of what
+/// its commands printed, and a line for each file.
+const MOST_JSON: u64 = 8 * 1024 * 1024;
+/// What of it is kept in the ledger at most, in bytes.
+const MOST_KEPT: usize = 4 * 1024 * 1024;
+/// Largest handoff as it was given, in bytes.
+const MOST_RAW: usize = 1024 * 1024;
 /// Largest bundle, in bytes.
 const MOST_BUNDLE: u64 = 200 * 1024 * 1024;
 /// Largest file in the tree that may differ, in bytes.
@@ -41,6 +46,8 @@ const MOST_FILES: u64 = 200 * 1024 * 1024;
 const MOST_CHANGES: usize = 5_000;
 /// Characters of a text that is kept.
 const MOST_TEXT: usize = 256 * 1024;
+/// Characters of a name, a version, a message.
+const MOST_WORDS: usize = 2_000;
 /// Texts in a list.
 const MOST_LINES: usize = 200;
 
@@ -175,6 +182,9 @@ pub fn receive(
     if let Err(refused) = holds(repo, &mut result, expected.order)? {
         return Ok(Err(refused));
     }
+    if serde_json::to_vec(&result)?.len() > MOST_KEPT {
+        refuse!("it has more text than the {MOST_KEPT} bytes that are kept");
+    }
     Ok(Ok(Some(result)))
 }
 
@@ -232,14 +242,27 @@ fn trim(result: &mut AttemptResult, now: Timestamp) {
             *text = text.chars().take(MOST_TEXT).collect();
         }
     };
+    let brief = |text: &mut String| *text = text::clipped(std::mem::take(text), MOST_WORDS);
     result.checks.truncate(MOST_LINES);
     for check in &mut result.checks {
         cut(&mut check.output);
-        check.detail = text::clipped(std::mem::take(&mut check.detail), 2_000);
+        brief(&mut check.detail);
     }
     result.faults.truncate(MOST_LINES);
+    for fault in &mut result.faults {
+        brief(&mut fault.file);
+        brief(&mut fault.message);
+    }
+    result.handoff_problem.iter_mut().for_each(brief);
     if let Some(agent) = &mut result.agent {
         cut(&mut agent.output_tail);
+        let words = [
+            &mut agent.version,
+            &mut agent.model,
+            &mut agent.session,
+            &mut agent.error,
+        ];
+        words.into_iter().flatten().for_each(brief);
     }
     if let Some(handoff) = &mut result.handoff {
         for list in [
@@ -251,7 +274,22 @@ fn trim(result: &mut AttemptResult, now: Timestamp) {
             list.truncate(MOST_LINES);
             list.iter_mut().for_each(cut);
         }
+        brief(&mut handoff.status_word);
+        handoff.agent.iter_mut().for_each(brief);
+        let texts = [
+            &mut handoff.blocked_reason,
+            &mut handoff.question,
+            &mut handoff.context,
+        ];
+        texts.into_iter().flatten().for_each(cut);
         handoff.threads.truncate(MOST_LINES);
+        for thread in &mut handoff.threads {
+            brief(&mut thread.thread);
+            cut(&mut thread.done);
+        }
+        if handoff.raw.to_string().len() > MOST_RAW {
+            handoff.raw = serde_json::Value::Null;
+        }
     }
     match &mut result.verdict {
         Verdict::Failed { reasons, .. } => {

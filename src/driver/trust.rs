@@ -5,8 +5,9 @@
 //! read again from the pinned commit, which must be part of the default branch's history; names of
 //! branches and items must be those that follow from the plan; an approval that is said to carry
 //! over is worked out again; and approvals themselves are read from the forge at every look anyway.
-//! What remains of the ledger's word: how attempts went (the checks' outcomes among it), which a
-//! person sees on the pull request before anything reaches the base.
+//! What remains of the ledger's word: how attempts went (the checks' outcomes among it), which tasks
+//! were left out, which violations were let pass and with which parameters the plan was read. A person
+//! sees all of that on a task's pull request or on the last one before anything reaches the base.
 //!
 //! Races: the ledger can be written while a job works, too. Every commit of it is examined before it
 //! is acted on, whenever it is read.
