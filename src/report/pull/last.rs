@@ -101,6 +101,7 @@ impl Page<'_> {
     fn content(&self, caps: Caps) -> String {
         let mut out = String::new();
         paragraph(&mut out, &self.opening(caps));
+        paragraph(&mut out, &self.parameters(caps));
         self.gate(&mut out, caps);
         self.tasks(&mut out, caps);
         self.exceptions(&mut out, caps);
@@ -140,6 +141,21 @@ impl Page<'_> {
             ),
             words::duration(seconds),
         )
+    }
+
+    /// The values that the plan was read with, which no document of the repository shows.
+    fn parameters(&self, caps: Caps) -> String {
+        let all = self.plan.parameters.iter().take(caps.entries);
+        let all: Vec<String> = all
+            .map(|(name, value)| {
+                let value = clean::short_line(value, caps.text.min(200));
+                format!("{} = {}", code(&clean::short_line(name, 60)), code(&value))
+            })
+            .collect();
+        match all.as_slice() {
+            [] => String::new(),
+            all => format!("Parameters of the plan: {}.", all.join(", ")),
+        }
     }
 
     fn gate(&self, out: &mut String, caps: Caps) {

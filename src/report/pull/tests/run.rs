@@ -104,10 +104,14 @@ fn the_final_pull_request() {
             detail: "left out by Ada | see above".to_owned(),
         },
     ];
-    let desk = Desk::new(state);
+    let mut desk = Desk::new(state);
+    let parameters = [("package", "wiz"), ("service", "W`z](x)\n## no")];
+    desk.plan.parameters = BTreeMap::from(parameters.map(|(k, v)| (k.to_owned(), v.to_owned())));
     insta::assert_snapshot!(terse(above(&desk.last())), @r"
     <!-- pertask:begin wiz/main -->
     **Wiz integration**: the result of run `wiz`, started 2026-01-14T15:29:00Z by Ada Lovelace from `main` at [`aaaaaaaaaa`](…/commit/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa). All attempts together took 1 hour and $1.62.
+
+    Parameters of the plan: `package` = `wiz`, `service` = ``W`z](x) ## no``.
 
     ### Gate
 
