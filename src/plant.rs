@@ -218,6 +218,10 @@ pub const ALL: &[(&str, &str)] = &[
         "ledger-is-examined-once",
         "a ledger that changes while a job works is believed",
     ),
+    (
+        "checks-see-what-checks-wrote",
+        "a check runs on what the one before has made of the tree",
+    ),
     ("workflows-may-change", "agents may change workflow files"),
     (
         "controls-shown",

@@ -1251,6 +1251,51 @@ fn a_check_changes_the_tree() {
 }
 
 #[test]
+fn a_check_changes_the_tree_for_the_next_one() {
+    let site = Site::new();
+    site.agent("mkdir -p src; echo x > src/one.txt; complete");
+    site.write(".gitignore", "built/\n");
+    let first = "[ -e src/one.txt ] || exit 0; mkdir -p built src/new; touch built/a src/new/b; echo right > src/one.txt; rm README.md";
+    site.write("first.sh", first);
+    let next = "[ -e src/one.txt ] || exit 0; ls -A built src README.md; cat src/one.txt; grep right src/one.txt";
+    site.write("next.sh", next);
+    let plan = PLAN.replace(
+        r#"["test", "-e", "README.md"]"#,
+        r#"["sh", "first.sh"], ["sh", "next.sh"]"#,
+    );
+    site.plan(&plan, "", "[limits]\nattempts = 1\n");
+    let out = site.pertask(&["start", "wiz", "--mode", "per-task"]);
+    insta::assert_snapshot!(site.short(&out), @r"
+    exit 1
+    Task 1 of 1 failed: one.txt
+
+    - sh next.sh: ended with exit status 1
+    - the build names no file of any task, so this task is attempted again
+
+    What does not hold
+    - sh next.sh: ended with exit status 1
+        README.md
+
+        built:
+        a
+
+        src:
+        one.txt
+        x
+
+    Created: + src/one.txt
+    Lines:   1
+    Spent:   <time>
+    Kept on: pertask/wiz/kept/1-one-1
+    ");
+    let folder = "refs/pertask/runs/wiz:attempts/1-one/1/result.json";
+    let result: serde_json::Value = serde_json::from_str(&site.git(&["show", folder])).unwrap();
+    let first = result["checks"].as_array().unwrap().iter();
+    let first = first.clone().find(|c| c["name"] == "sh first.sh").unwrap();
+    insta::assert_snapshot!(first["detail"].as_str().unwrap(), @"succeeded; it changed README.md and 2 more, which was put back");
+}
+
+#[test]
 fn failing_attempts_reach_their_limit_and_each_is_told_what_was_wrong() {
     let site = Site::new();
     site.agent(

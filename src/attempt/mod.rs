@@ -240,7 +240,7 @@ pub async fn run(
                 &order.branch,
             )?,
         }
-        complete = judge.commands(place, cancel, tell).await;
+        complete = judge.commands(place, cancel, tell).await?;
     }
     if !stop {
         judge.rules()?;
@@ -462,20 +462,21 @@ impl<'a> Judge<'a> {
         Ok(stop)
     }
 
-    /// Runs the commands; returns whether it got through them, or to one that failed by itself.
+    /// Runs the commands, each on the tree that will be committed, whatever the one before has made of
+    /// it. Returns whether it got through them, or to one that failed by itself.
     async fn commands(
         &mut self,
         place: &Place<'_>,
         cancel: &Cancel,
         tell: &mut dyn FnMut(Event),
-    ) -> bool {
+    ) -> anyhow::Result<bool> {
         let dir = place.worktree.path().join(&self.order.directory);
         let wrapper = &place.confinement.checks;
         let limit = Duration::from_secs(self.order.check_timeout_s);
         let secrets = secrets(&place.environment, self.order);
-        for command in &self.order.checks {
+        for (nth, command) in self.order.checks.iter().enumerate() {
             if cancel.is_cancelled() {
-                return false;
+                return Ok(false);
             }
             tell(Event::Check(checks::commands::shell_words(
                 &command.command,
@@ -493,18 +494,45 @@ impl<'a> Judge<'a> {
             let mut outcome =
                 checks::commands::run(command, &dir, env, wrapper, limit, cancel).await;
             secrets.clean(&mut outcome.output);
+            if nth + 1 < self.order.checks.len()
+                && !crate::plant::is("checks-see-what-checks-wrote")
+            {
+                let changed = self.put_back(place)?;
+                if let Some(first) = changed.first() {
+                    let more = match changed.len() - 1 {
+                        0 => String::new(),
+                        n => format!(" and {n} more"),
+                    };
+                    outcome.detail.push_str(&crate::text::clipped(
+                        format!("; it changed {first}{more}, which was put back"),
+                        300,
+                    ));
+                }
+            }
             tell(Event::Checked(outcome.clone()));
             let failed_build = command.kind == CheckKind::Build && !outcome.passed;
             let passed = outcome.passed;
             self.checks.push(outcome);
             if cancel.is_cancelled() && !passed {
-                return false;
+                return Ok(false);
             }
             if failed_build && self.order.kind != OrderKind::Build {
                 break;
             }
         }
-        true
+        Ok(true)
+    }
+
+    fn put_back(&self, place: &Place<'_>) -> anyhow::Result<Vec<String>> {
+        let order = self.order;
+        let back = place.worktree.put_back(
+            place.repo,
+            &self.tree,
+            &order.sparse,
+            &order.base,
+            &order.branch,
+        );
+        back.context("putting back what a check changed")
     }
 
     fn rules(&mut self) -> anyhow::Result<()> {

@@ -21,7 +21,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::objects::GITLINK;
-use super::{Entry, GitError, Repo, Result, cli::Git};
+use super::{Change, Entry, GitError, Repo, Result, cli::Git};
 use crate::effect;
 
 /// A working tree with its judge.
@@ -54,6 +54,19 @@ pub enum Oddity {
     BadName(String),
     /// A pipe, a socket or a device.
     Special(String),
+}
+
+impl Oddity {
+    /// Where it is, from the root.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        match self {
+            Self::NestedRepository(path)
+            | Self::Unreadable(path)
+            | Self::BadName(path)
+            | Self::Special(path) => path,
+        }
+    }
 }
 
 /// Above this many differing paths a move is left to git as a whole.
@@ -212,27 +225,17 @@ impl Worktree {
         };
         let on_disk = repo.changes(&disk, target)?;
         let in_index = repo.changes(&index, target)?;
-        let awkward = |e: &Option<Entry>| e.as_ref().is_some_and(|e| e.mode == GITLINK);
-        if on_disk.len() > MANY
+        if !is_plain(&on_disk)
             || in_index.len() > MANY
-            || on_disk
+            || in_index
                 .iter()
-                .chain(&in_index)
-                .any(|c| awkward(&c.before) || awkward(&c.after))
-            || on_disk
-                .iter()
-                .any(|c| c.path.rsplit('/').next() == Some(".gitattributes"))
+                .any(|c| is_submodule(&c.before) || is_submodule(&c.after))
         {
             return self.reset(repo, target, sparse);
         }
         let _ = fs::remove_file(self.note());
         effect::perform("write files of the workspace", || {
-            for change in on_disk.iter().filter(|c| c.after.is_none()) {
-                self.remove(std::slice::from_ref(&change.path))?;
-                self.prune_empty(&change.path);
-            }
-            let written: Vec<_> = on_disk.iter().filter_map(|c| c.after.as_ref()).collect();
-            self.write_entries(&written)
+            self.write_changes(&on_disk)
         })?;
         if !in_index.is_empty() {
             let mut lines = Vec::new();
@@ -392,6 +395,45 @@ impl Worktree {
         self.forget_disk()
     }
 
+    /// Puts the tree back to `target`, which it was at, after something ran in it. What git ignores
+    /// stays: the next command may need what the last one has built. Returns the paths that were not
+    /// as they were.
+    ///
+    /// # Errors
+    /// As [`Worktree::move_to`].
+    pub fn put_back(
+        &self,
+        repo: &Repo,
+        target: &str,
+        sparse: &[String],
+        head: &str,
+        branch: &str,
+    ) -> Result<Vec<String>> {
+        let scan = self.scan(repo)?;
+        let changes = repo.changes(&scan.tree, target)?;
+        let odd = scan.odd.iter().map(|o| o.path().to_owned());
+        let other: Vec<String> = odd.chain(changes.iter().map(|c| c.path.clone())).collect();
+        if is_plain(&changes) && scan.odd.is_empty() {
+            effect::perform("write files of the workspace", || {
+                self.write_changes(&changes)
+            })?;
+            self.forget_disk()?;
+        } else {
+            self.move_to(repo, target, sparse, head, branch)?;
+        }
+        Ok(other)
+    }
+
+    /// Brings what is on disk to what it is after these changes.
+    fn write_changes(&self, changes: &[Change]) -> Result<()> {
+        for change in changes.iter().filter(|c| c.after.is_none()) {
+            self.remove(std::slice::from_ref(&change.path))?;
+            self.prune_empty(&change.path);
+        }
+        let written: Vec<_> = changes.iter().filter_map(|c| c.after.as_ref()).collect();
+        self.write_entries(&written)
+    }
+
     fn agent_repository_away(&self) -> Result<()> {
         remove_any(&self.tree.join(".git"))
     }
@@ -452,6 +494,20 @@ impl Worktree {
 }
 
 /// Patterns of a cone, as `git sparse-checkout set --cone` writes them.
+fn is_submodule(entry: &Option<Entry>) -> bool {
+    entry.as_ref().is_some_and(|e| e.mode == GITLINK)
+}
+
+/// Whether changes can be written to disk one by one.
+fn is_plain(changes: &[Change]) -> bool {
+    changes.len() <= MANY
+        && !changes.iter().any(|c| {
+            is_submodule(&c.before)
+                || is_submodule(&c.after)
+                || c.path.rsplit('/').next() == Some(".gitattributes")
+        })
+}
+
 fn cone(dirs: &[String]) -> String {
     let mut lines = vec!["/*".to_owned(), "!/*/".to_owned()];
     let mut parents = std::collections::BTreeSet::new();
