@@ -222,6 +222,10 @@ pub const ALL: &[(&str, &str)] = &[
         "checks-see-what-checks-wrote",
         "a check runs on what the one before has made of the tree",
     ),
+    (
+        "checks-plant-programs",
+        "filters and the like that appear while a check runs are no stop",
+    ),
     ("workflows-may-change", "agents may change workflow files"),
     (
         "controls-shown",

@@ -432,8 +432,11 @@ fn it_rewrites_configuration_and_hooks() {
 fn it_sets_traps_in_the_persons_repository() {
     let site = Site::new();
     let repo = site.path("repo").display().to_string();
-    // Filters are another matter: see below.
-    let traps: Vec<&str> = TRAPS.lines().filter(|l| !l.contains("filter")).collect();
+    // What git is to run for us is another matter: see below.
+    let others = ["filter", "merge.evil", "sshCommand"];
+    let traps = TRAPS.lines();
+    let traps = traps.filter(|line| !others.iter().any(|other| line.contains(other)));
+    let traps: Vec<&str> = traps.collect();
     let traps = traps.join("\n");
     site.agent(&format!(
         "(cd '{repo}' && {{ {traps}\n}}; rm -rf hooks)
@@ -469,12 +472,16 @@ fn it_sets_traps_in_the_persons_repository() {
 /// A filter is a program that the person's git is to run, like that of LFS; so one that appears while
 /// an agent works is a stop, and nothing runs it before a person has been told.
 #[test]
-fn it_plants_a_filter_in_the_persons_repository() {
+fn it_plants_a_program_in_the_persons_repository() {
     for how in [
         "git config filter.evil.clean \"touch $OUT/executed-clean; cat\"
          git config filter.evil.smudge \"touch $OUT/executed-smudge; cat\"",
         "git config -f .git/more filter.evil.process \"touch $OUT/executed-process\"
          git config include.path more",
+        "git config merge.evil.driver \"touch $OUT/executed-merge\"",
+        "git config core.sshCommand \"touch $OUT/executed-ssh\"",
+        "git config credential.helper \"!touch $OUT/executed-helper\"",
+        "git config url.https://evil.example/.insteadOf https://",
     ] {
         let site = Site::new();
         let repo = site.path("repo").display().to_string();
@@ -493,7 +500,7 @@ fn it_plants_a_filter_in_the_persons_repository() {
         );
         assert_eq!(site.out("asked"), "one-1\n");
         assert!(
-            out.stdout.contains("filters of your repository changed"),
+            out.stdout.contains("settings of your repository changed"),
             "{}",
             out.all()
         );
@@ -1293,6 +1300,38 @@ fn a_check_changes_the_tree_for_the_next_one() {
     let first = result["checks"].as_array().unwrap().iter();
     let first = first.clone().find(|c| c["name"] == "sh first.sh").unwrap();
     insta::assert_snapshot!(first["detail"].as_str().unwrap(), @"succeeded; it changed README.md and 2 more, which was put back");
+}
+
+/// A check runs what an agent has written.
+#[test]
+fn a_check_plants_a_program_in_the_persons_repository() {
+    let site = Site::new();
+    let (repo, out) = (site.path("repo"), site.path("out"));
+    site.agent("mkdir -p src; echo x > src/one.txt; complete");
+    let script = format!(
+        "[ -e src/one.txt ] || exit 0\ncd '{repo}'\ngit config filter.evil.clean \"touch '{out}'/executed-clean; cat\"\necho '* filter=evil' > .git/info/attributes\n",
+        repo = repo.display(),
+        out = out.display(),
+    );
+    site.write("check.sh", &script);
+    let plan = PLAN.replace(r#"["test", "-e", "README.md"]"#, r#"["sh", "check.sh"]"#);
+    site.plan(&plan, "", "");
+    let out = site.pertask(&["start", "wiz", "--mode", "per-task"]);
+    insta::assert_snapshot!(site.short(&out), @r"
+    exit 1
+    Task 1 of 1 failed: one.txt
+
+    - during the attempt settings of your repository changed, by which git runs
+      programs or chooses servers: filter.evil.clean; look at them with
+      `git config --show-origin --list` before you go on
+
+    Created: + src/one.txt
+    Lines:   1
+    Spent:   <time>
+    Kept on: pertask/wiz/kept/1-one-1
+    ");
+    site.pertask(&["continue"]);
+    nothing_executed(&site);
 }
 
 #[test]

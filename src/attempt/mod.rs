@@ -215,7 +215,7 @@ pub async fn run(
     let mut resumed = true;
     let noted = place.folder.read(folder::ANSWERED)?;
     let noted = noted.filter(|_| !crate::plant::is("answer-is-asked-again"));
-    let (answered, scan) = if let Some(answered) = noted {
+    let (mut answered, scan) = if let Some(answered) = noted {
         (answered, None)
     } else {
         resumed = false;
@@ -240,7 +240,11 @@ pub async fn run(
                 &order.branch,
             )?,
         }
+        let programs = place.repo.programs()?;
         complete = judge.commands(place, cancel, tell).await?;
+        if !crate::plant::is("checks-plant-programs") {
+            answered.planted.extend(new_programs(&programs, place.repo));
+        }
     }
     if !stop {
         judge.rules()?;
@@ -317,9 +321,9 @@ async fn ask(
     };
     left::note(place.folder, &secrets(&place.environment, order))?;
     effect::perform("ask the agent", || ());
-    let filters = place.repo.filters()?;
+    let programs = place.repo.programs()?;
     let outcome = agent::run(&invocation, cancel, &mut |p| tell(Event::Agent(p))).await?;
-    let planted = new_filters(&filters, place.repo);
+    let planted = new_programs(&programs, place.repo);
     let scan = place
         .worktree
         .scan(place.repo)
@@ -348,15 +352,20 @@ async fn ask(
     Ok((secrets.cleaned(&answered)?, scan))
 }
 
-/// Filters that were not there, or not like this, when the agent began. The workspace goes on with
-/// those of before; what opens one anew would run them.
-fn new_filters(before: &BTreeMap<String, String>, repo: &Repo) -> Vec<String> {
+/// Settings naming programs and servers that were not there, or not like this, when the agent or a
+/// check began. The workspace goes on with those of before; what opens one anew, merges or pushes would
+/// follow them.
+fn new_programs(before: &BTreeMap<String, String>, repo: &Repo) -> Vec<String> {
     // One that cannot be read any more is as good as changed.
-    let Ok(after) = repo.filters() else {
+    let Ok(after) = repo.programs() else {
         return vec!["its configuration cannot be read any more".to_owned()];
     };
-    let new = after.into_iter().filter(|(k, v)| before.get(k) != Some(v));
-    new.map(|(name, _)| name).collect()
+    let new = after.iter().filter(|(k, v)| before.get(*k) != Some(v));
+    let gone = before.iter().filter(|(k, _)| !after.contains_key(*k));
+    let names = new.chain(gone).map(|(name, _)| name);
+    names
+        .map(|name| crate::text::clipped(crate::text::line(name), 200))
+        .collect()
 }
 
 /// The secrets that whoever carries this order out has in reach.
@@ -628,9 +637,15 @@ fn verdict(
     }
     if !answered.planted.is_empty() && !crate::plant::is("planted-filters-pass") {
         // Another attempt would run them, so a person looks first.
+        let most = 10;
+        let mut names = answered.planted.clone();
+        names.truncate(most);
+        if answered.planted.len() > most {
+            names.push(format!("and {} more", answered.planted.len() - most));
+        }
         let reason = format!(
-            "while the agent worked, filters of your repository changed, which are programs that git runs: {}; look at them with `git config --show-origin --get-regexp ^filter` before you go on",
-            answered.planted.join(", ")
+            "during the attempt settings of your repository changed, by which git runs programs or chooses servers: {}; look at them with `git config --show-origin --list` before you go on",
+            names.join(", ")
         );
         return Verdict::Failed {
             reasons: vec![reason],

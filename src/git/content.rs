@@ -48,22 +48,26 @@ impl Repo {
         Ok(text)
     }
 
-    /// The settings of filters, which name programs that git runs on contents; by name.
+    /// The settings by which git runs programs for us, or that say which server it talks to and what
+    /// it shows there: filters, merge drivers, ways in, addresses; by name. Hooks and the file-system
+    /// monitor are not among them, they are never run.
     ///
     /// # Errors
     /// When the configuration cannot be read.
-    pub fn filters(&self) -> Result<BTreeMap<String, String>> {
-        let mut values = self.content_values()?;
-        values.retain(|name, _| of_filter(name));
-        Ok(values)
+    pub fn programs(&self) -> Result<BTreeMap<String, String>> {
+        self.values(of_program)
     }
 
     fn content_values(&self) -> Result<BTreeMap<String, String>> {
+        self.values(|name| KEYS.contains(&name) || of_filter(name))
+    }
+
+    fn values(&self, wanted: impl Fn(&str) -> bool) -> Result<BTreeMap<String, String>> {
         let config = self.inner.config()?.snapshot()?;
         let mut names = std::collections::BTreeSet::new();
         config.entries(None)?.for_each(|entry| {
             if let Ok(name) = entry.name()
-                && (KEYS.contains(&name) || of_filter(name))
+                && wanted(name)
             {
                 names.insert(name.to_owned());
             }
@@ -98,6 +102,27 @@ impl Repo {
             }
         }
         Ok(())
+    }
+}
+
+fn of_program(name: &str) -> bool {
+    let (section, rest) = name.split_once('.').unwrap_or((name, ""));
+    let key = rest.rsplit_once('.').map_or(rest, |(_, key)| key);
+    match section {
+        "core" => ["sshcommand", "gitproxy", "askpass", "attributesfile"].contains(&key),
+        "filter" => FILTER.contains(&key),
+        "merge" => key == "driver",
+        "credential" | "url" | "http" | "protocol" => true,
+        "remote" => [
+            "url",
+            "pushurl",
+            "proxy",
+            "vcs",
+            "uploadpack",
+            "receivepack",
+        ]
+        .contains(&key),
+        _ => false,
     }
 }
 
