@@ -199,6 +199,47 @@ fn unconfined_every_door_is_open() {
     }
 }
 
+/// Preparing an attempt writes into the caches that the agent before could write to, unconfined.
+#[test]
+fn a_link_left_in_the_caches_leads_the_next_attempt_nowhere() {
+    if skipped() {
+        return;
+    }
+    let sandbox = Sandbox::with(
+        r#"title = "Links"
+
+[[task]]
+id = "one"
+title = "One"
+file = "one.txt"
+purpose = "Write it"
+risk = "high"
+"#,
+        r#"cat > /dev/null
+if [ "$PERTASK_ATTEMPT" = 1 ]; then
+  rm -rf "$CARGO_HOME"; ln -s "$(dirname "$0")/home/.codex" "$CARGO_HOME"
+else
+  cat "$CARGO_HOME/config.toml" > one.txt
+fi
+echo '{"status":"complete"}' > "$PERTASK_HANDOFF_FILE""#,
+    );
+    let cargo = "[registries.own]\nindex = \"https://own\"\n";
+    write(&sandbox.home.join(".cargo/config.toml"), cargo);
+    write(&sandbox.home.join(".codex/config.toml"), "the person's\n");
+    let before = support::everything_in(&sandbox.home);
+    let out = sandbox.pertask(["start", "wiz", "--mode", "per-task"]);
+    assert_eq!(
+        support::everything_in(&sandbox.home),
+        before,
+        "something of the person's changed: {}",
+        out.text()
+    );
+    // And the tool finds the person's mirrors again.
+    assert_eq!(out.code, 0, "{}", out.text());
+    let copied = sandbox.file_at("pertask/wiz/1-one", "one.txt");
+    assert_eq!(copied.trim_end(), cargo.trim_end());
+}
+
 #[test]
 fn go_builds_and_adds_modules_inside() {
     if skipped()

@@ -11,6 +11,7 @@
 pub mod agent;
 pub mod checks;
 pub mod folder;
+mod inside;
 mod left;
 pub mod process;
 pub mod sandbox;

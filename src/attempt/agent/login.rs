@@ -1,11 +1,12 @@
 //! The private settings folder of an agent: its login and nothing else.
 
 use std::fs;
-use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+
+use crate::attempt::inside;
 
 /// Makes a fresh folder that only we may read, with a copy of `login` in it if there is such a
 /// file. Changes the agent makes to the copy, a renewed token for one, stay there and are lost.
@@ -16,8 +17,11 @@ pub(super) fn private_folder(folder: &Path, login: Option<&Path>) -> anyhow::Res
             folder.display()
         )
     };
-    if folder.exists() {
-        fs::remove_dir_all(folder).with_context(cannot)?;
+    // What an attempt left that was cut off: of a link, only the link goes.
+    match folder.symlink_metadata() {
+        Ok(meta) if meta.is_dir() => fs::remove_dir_all(folder).with_context(cannot)?,
+        Ok(_) => fs::remove_file(folder).with_context(cannot)?,
+        Err(_) => {}
     }
     fs::DirBuilder::new()
         .recursive(true)
@@ -32,13 +36,10 @@ pub(super) fn private_folder(folder: &Path, login: Option<&Path>) -> anyhow::Res
     }
     let bytes = fs::read(login)
         .with_context(|| format!("cannot read the agent's login {}", login.display()))?;
-    fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(folder.join(name))
-        .and_then(|mut file| file.write_all(&bytes))
-        .with_context(cannot)
+    let (Some(root), Some(own)) = (folder.parent(), folder.file_name()) else {
+        return Ok(());
+    };
+    inside::write(root, &Path::new(own).join(name), &bytes, 0o600).with_context(cannot)
 }
 
 /// Removes the settings folder when the attempt is over, the copied login with it.
@@ -78,6 +79,18 @@ mod tests {
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&private), 0o700);
         assert_eq!(mode(&private.join("auth.json")), 0o600);
+        // A link that an attempt left leads nowhere.
+        let elsewhere = folder.path().join("elsewhere");
+        for there in [false, true] {
+            fs::remove_dir_all(&private).unwrap();
+            std::os::unix::fs::symlink(&elsewhere, &private).unwrap();
+            private_folder(&private, Some(&login)).unwrap();
+            assert!(private.symlink_metadata().unwrap().is_dir());
+            assert!(!elsewhere.join("auth.json").exists());
+            if !there {
+                fs::create_dir(&elsewhere).unwrap();
+            }
+        }
         drop(Removed(folder.path().join("settings")));
         assert!(!private.exists());
         assert!(login.exists());

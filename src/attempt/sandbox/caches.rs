@@ -67,7 +67,7 @@ pub(super) fn grant(
     policy
         .unset
         .extend(UNSET.iter().map(|&name| name.to_owned()));
-    settings::copy(machine, &private.home(), &root.join("cargo"));
+    settings::copy(machine, &private.home(), root, "cargo");
     go(machine, policy);
     Ok(())
 }

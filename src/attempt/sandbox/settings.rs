@@ -4,42 +4,39 @@ use std::fs;
 use std::path::Path;
 
 use super::grants::Machine;
+use crate::attempt::inside;
 
 /// What a setting's name may not hold.
 const KEYS: &[&str] = &[
     "auth", "cert", "email", "key", "otp", "pass", "secret", "token", "user",
 ];
 
-/// Copies what npm, pip and cargo need to know into a home and a cargo folder of one's own. What
-/// cannot be read or written is left out: then the tools ask where everybody does.
-pub(super) fn copy(machine: &Machine, home: &Path, cargo: &Path) {
+/// Copies what npm, pip and cargo need to know into a home and a cargo folder of one's own, which is
+/// below the caches. What cannot be read or written is left out: then the tools ask where everybody
+/// does.
+pub(super) fn copy(machine: &Machine, home: &Path, caches: &Path, cargo: &str) {
     let Some(from) = machine.home() else {
         return;
     };
-    let lines = |from: &Path, to: &Path| {
-        if let Ok(text) = fs::read_to_string(from) {
-            write(to, &plain_lines(&text));
+    for name in [".npmrc", ".config/pip/pip.conf"] {
+        if let Ok(text) = fs::read_to_string(from.join(name)) {
+            write(home, Path::new(name), &plain_lines(&text));
         }
-    };
-    lines(&from.join(".npmrc"), &home.join(".npmrc"));
-    let pip = ".config/pip/pip.conf";
-    lines(&from.join(pip), &home.join(pip));
+    }
     if let Some(text) = machine
         .folder("CARGO_HOME", ".cargo")
         .and_then(|folder| fs::read_to_string(folder.join("config.toml")).ok())
     {
-        write(&cargo.join("config.toml"), &plain_toml(&text));
+        let to = Path::new(cargo).join("config.toml");
+        write(caches, &to, &plain_toml(&text));
     }
 }
 
-fn write(path: &Path, text: &str) {
-    if let Some(folder) = path.parent() {
-        let _ = fs::create_dir_all(folder);
+fn write(root: &Path, path: &Path, text: &str) {
+    // Whoever was confined before may have put links on the way.
+    if let Err(error) = inside::write(root, path, text.as_bytes(), 0o644) {
+        tracing::debug!(%error, "leaving out {}", path.display());
     }
-    // Whoever was confined before may have put a link here.
-    let _ = fs::remove_file(path);
-    let _ = fs::File::create_new(path)
-        .and_then(|mut file| std::io::Write::write_all(&mut file, text.as_bytes()));
 }
 
 fn is_key(name: &str) -> bool {
