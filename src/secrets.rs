@@ -1,8 +1,8 @@
 //! What must not leave this machine: tokens and keys, taken out of texts.
 //!
-//! Two kinds are known: values of this process's environment that are tokens or keys by their name,
-//! plainly or in base64, whatever stands around them there; and what looks like a key of one of the
-//! common services, wherever it came from. Safe against a secret in what agents, builds and people
+//! Two kinds are known: values of this process's environment that are tokens or keys by their name and
+//! what is in an agent's login, plainly or in base64, whatever stands around them there; and what looks
+//! like a key of one of the common services, wherever it came from. Safe against a secret in what agents, builds and people
 //! wrote; not against somebody who changes it on purpose (reversed, split, encrypted). What is known
 //! here never prints.
 
@@ -26,6 +26,12 @@ pub const MASK: &str = "***";
 
 /// Shortest value that is taken out: shorter ones are ordinary words.
 const SHORTEST: usize = 8;
+
+/// Most that are looked for: each is searched for in every text.
+const MOST: usize = 512;
+
+/// Shortest text of a login that is taken for a token: shorter ones are names of kinds and plans.
+const SHORTEST_TOKEN: usize = 16;
 
 /// Variables that hold a token or key for the forge or an agent.
 const NAMES: [&str; 12] = [
@@ -56,8 +62,20 @@ fn is_certain(name: &str) -> bool {
     is_secret(name) || words.iter().any(|word| upper.contains(word))
 }
 
+/// Whether a text is a token by its look: long, of one piece, and no words. No name, number, time or
+/// object id of ours is.
+fn is_token(text: &str) -> bool {
+    let part = |b: u8| b.is_ascii_alphanumeric() || b"-._~+/=|:#".contains(&b);
+    let has = |is: fn(&u8) -> bool| text.as_bytes().iter().any(is);
+    text.len() >= SHORTEST_TOKEN
+        && text.bytes().all(part)
+        && has(u8::is_ascii_digit)
+        && has(u8::is_ascii_uppercase)
+        && has(u8::is_ascii_lowercase)
+}
+
 /// A value with the forms in which it may be written.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 struct Known {
     name: String,
     /// [`is_certain`].
@@ -67,7 +85,7 @@ struct Known {
 }
 
 /// The secrets of this process. Does not print them.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secrets {
     known: Vec<Known>,
 }
@@ -109,8 +127,37 @@ impl Secrets {
     /// Adds one. Those of less than eight characters are not taken: they would take ordinary words
     /// out.
     pub fn add(&mut self, name: &str, value: &str) {
+        self.add_as(name, value, is_certain(name));
+    }
+
+    /// Adds every text of an agent's login that is long enough to be a token, whatever its field is
+    /// called.
+    pub fn add_login(&mut self, name: &str, login: &Value) {
+        self.add_texts(name, login, &|text| text.len() >= SHORTEST_TOKEN);
+    }
+
+    /// Adds what an agent has made of its copy of the login: only what is a token by its look, so that
+    /// it cannot have our own words taken out.
+    pub fn add_renewed(&mut self, name: &str, login: &Value) {
+        self.add_texts(name, login, &is_token);
+    }
+
+    fn add_texts(&mut self, name: &str, value: &Value, is: &dyn Fn(&str) -> bool) {
+        match value {
+            Value::String(text) if is(text.trim()) => self.add_as(name, text, true),
+            Value::Array(list) => list.iter().for_each(|v| self.add_texts(name, v, is)),
+            Value::Object(map) => map.values().for_each(|v| self.add_texts(name, v, is)),
+            _ => {}
+        }
+    }
+
+    fn add_as(&mut self, name: &str, value: &str, certain: bool) {
         let value = value.trim();
-        if value.len() < SHORTEST || self.known.iter().any(|k| k.value == value) {
+        if value.len() < SHORTEST || self.known.len() >= MOST {
+            return;
+        }
+        if let Some(known) = self.known.iter_mut().find(|k| k.value == value) {
+            known.certain |= certain;
             return;
         }
         let mut forms = BTreeSet::new();
@@ -122,7 +169,7 @@ impl Secrets {
         }
         self.known.push(Known {
             name: name.to_owned(),
-            certain: is_certain(name),
+            certain,
             value: value.to_owned(),
             forms: forms.into_iter().collect(),
         });
@@ -132,9 +179,12 @@ impl Secrets {
     pub fn join(&mut self, other: Self) -> Vec<String> {
         let mut new = Vec::new();
         for known in other.known {
-            if !self.known.iter().any(|k| k.value == known.value) {
-                new.push(known.value.clone());
-                self.known.push(known);
+            match self.known.iter_mut().find(|k| k.value == known.value) {
+                Some(same) => same.certain |= known.certain,
+                None => {
+                    new.push(known.value.clone());
+                    self.known.push(known);
+                }
             }
         }
         new

@@ -1539,3 +1539,59 @@ say '{"status": "complete", "review_notes": ["I used '"$MY_AGENT_KEY"'"]}'
     let linked = std::fs::read(site.path("out/linked")).unwrap();
     assert!(String::from_utf8_lossy(&linked).contains(MARK));
 }
+
+/// Claude's login is copied for it, and is no less its key than one from the environment; nor is the
+/// one that it was given in exchange.
+#[test]
+fn it_writes_its_login_everywhere() {
+    let site = Site::new();
+    let login = r#"{"claudeAiOauth":{"accessToken":"marked-access-0123","refreshToken":"marked-refresh-0123","expiresAt":1,"scopes":["user:profile"]}}"#;
+    let folder = site.path("home/.claude");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join(".credentials.json"), login).unwrap();
+    site.agent(
+        r#"
+login="$CLAUDE_CONFIG_DIR/.credentials.json"
+token=$(sed 's/.*"accessToken":"\([^"]*\)".*/\1/' "$login")
+other=$(sed 's/.*"refreshToken":"\([^"]*\)".*/\1/' "$login")
+mkdir -p src
+case $PERTASK_ATTEMPT in
+1) printf 'first\n%s\n' "$token" > src/one.txt ;;
+2) new=Marked-RENEWED-456
+   printf '{"claudeAiOauth":{"accessToken":"%s"}}' "$new" > "$login"
+   cp src/one.txt "$OUT/seen"; echo "$new" > src/one.txt
+   echo "$new" > "$PERTASK_OUTPUT_DIR/new" ;;
+*) cat src/one.txt >> "$OUT/seen"; echo 'user:profile' > src/one.txt ;;
+esac
+echo "$other" | base64 > "$PERTASK_OUTPUT_DIR/encoded"
+echo "$token" > "$PERTASK_OUTPUT_DIR/plain"
+printf '%s\n' '{"type":"system","subtype":"init","model":"m"}' \
+  '{"type":"assistant","message":{"content":[{"type":"text","text":"I am '"$token"'"}]}}' \
+  '{"type":"result","subtype":"success","is_error":false,"total_cost_usd":1,"result":"{\"status\":\"complete\",\"review_notes\":[\"NOTE '"$token"'\"]}"}'
+"#,
+    );
+    site.plan(PLAN, "adapter = \"claude\"", "[limits]\nattempts = 3\n");
+    let out = site.pertask(&["start", "wiz", "--mode", "per-task"]);
+    assert_eq!(out.code, 0, "{}", out.all());
+    assert_eq!(
+        site.out("seen"),
+        "first\n***\n***\n",
+        "what is kept and goes on: {}",
+        out.all()
+    );
+    let taken = "src/one.txt held the value of the agent's login, which was taken out";
+    assert_eq!(out.all().matches(taken).count(), 2, "{}", out.all());
+    assert!(!out.all().contains("marked-access"), "{}", out.all());
+    let all = site.git(&["rev-list", "--objects", "--all"]);
+    let mut everything = String::new();
+    for line in all.lines() {
+        let mut git = site.command("git");
+        let out = git.args(["cat-file", "-p", &line[..40]]).output().unwrap();
+        everything.push_str(&String::from_utf8_lossy(&out.stdout));
+    }
+    assert!(everything.contains("NOTE ***"));
+    assert!(everything.contains("user:profile"));
+    for secret in ["marked-access", "bWFya2Vk", "Marked-RENEWED"] {
+        assert!(!everything.contains(secret), "{secret}");
+    }
+}

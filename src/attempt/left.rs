@@ -4,6 +4,7 @@
 //! noted by what they are found again. Not against an agent that changes them on purpose, puts one into
 //! the name of a file, or is not confined and removes the note.
 
+use crate::attempt::agent::login;
 use crate::attempt::folder::{self, Folder};
 use crate::attempt::process::{kill_carriers, new_mark};
 use crate::git::{GITLINK, Repo, Worktree};
@@ -29,7 +30,11 @@ pub fn unfinished(
 ) -> anyhow::Result<(String, Vec<String>)> {
     kill_carriers("PERTASK_OUTPUT_DIR", folder.output().as_os_str());
     let agent = order.agent.as_ref();
-    let secrets = Secrets::of_process(agent.map_or(&[], |a| a.config.env.as_slice()));
+    let mut secrets = Secrets::of_process(agent.map_or(&[], |a| a.config.env.as_slice()));
+    if let Some(agent) = agent {
+        let settings = folder.path("settings");
+        secrets.join(login::left(agent.config.adapter, &settings));
+    }
     let noted: Option<Traces> = folder.read(folder::TRACES)?;
     let noted = noted.filter(|_| !crate::plant::is("key-stays-in-kept-work"));
     let traces = noted.unwrap_or_default();

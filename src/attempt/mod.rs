@@ -320,7 +320,8 @@ async fn ask(
         wrapper: place.confinement.agent.clone(),
         parent_env: place.environment.clone(),
     };
-    left::note(place.folder, &secrets(&place.environment, order))?;
+    let mut secrets = secrets(&place.environment, order);
+    left::note(place.folder, &secrets)?;
     effect::perform("ask the agent", || ());
     let programs = place.repo.programs()?;
     let outcome = agent::run(&invocation, cancel, &mut |p| tell(Event::Agent(p))).await?;
@@ -331,7 +332,7 @@ async fn ask(
         .context("looking at what the agent did")?;
     let mut odd: Vec<String> = scan.odd.iter().map(oddity_words).collect();
     // Here, because the agent's key may be out of reach afterwards.
-    let secrets = secrets(&place.environment, order);
+    secrets.join(outcome.renewed);
     place
         .folder
         .clean_outputs(&|bytes| secrets.redact_bytes(bytes))?;
@@ -371,8 +372,12 @@ fn new_programs(before: &BTreeMap<String, String>, repo: &Repo) -> Vec<String> {
 
 /// The secrets that whoever carries this order out has in reach.
 fn secrets(environment: &[(OsString, OsString)], order: &Order) -> Secrets {
-    let agent = order.agent.as_ref();
-    Secrets::of(environment, agent.map_or(&[], |a| a.config.env.as_slice()))
+    let Some(agent) = &order.agent else {
+        return Secrets::of(environment, &[]);
+    };
+    let mut secrets = Secrets::of(environment, &agent.config.env);
+    secrets.join(agent::login::secrets(agent.config.adapter, environment));
+    secrets
 }
 
 fn oddity_words(oddity: &Oddity) -> String {

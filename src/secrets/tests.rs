@@ -320,3 +320,33 @@ fn traces_take_out_of_code_what_secrets_would() {
         );
     }
 }
+
+#[test]
+fn of_a_login_every_long_text_is_certain_and_of_a_renewed_one_what_is_a_token() {
+    let login = serde_json::json!({
+        "tokens": {"access": "only letters, and long", "plan": "max_20x", "list": ["0123456789abcdef"]},
+        "last": 5, "none": null
+    });
+    let mut secrets = Secrets::default();
+    secrets.add_login("the login", &login);
+    let code = "a only letters, and long b max_20x c 0123456789abcdef d";
+    let (clean, names) = secrets.out_of_code(code.as_bytes()).unwrap();
+    assert_eq!(clean, b"a *** b max_20x c *** d");
+    assert_eq!(names, ["the login"]);
+    let ours = [
+        "8d6a1f0e5c4b3a29180716253443526170819293",
+        "2026-01-02T03:04:05.123456789Z",
+        "needs_clarification",
+        "Task 1 of 2, the Client",
+        "src/one/two/three/four.txt",
+    ];
+    let mut secrets = Secrets::default();
+    secrets.add_renewed(
+        "the login",
+        &serde_json::json!([ours, "Ab0-Ab0_Ab0.Ab0~Ab0"]),
+    );
+    assert_eq!(
+        secrets.values().collect::<Vec<_>>(),
+        ["Ab0-Ab0_Ab0.Ab0~Ab0"]
+    );
+}

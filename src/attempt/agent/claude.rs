@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::{
     ERROR_MAX, EVENT_MAX, Invocation, Prepared, Progress, Reader, Said, activity, configured,
-    login, parent, shown_path, text,
+    login, shown_path, text,
 };
 use crate::attempt::process::{Env, Flow, Lines};
 
@@ -27,12 +27,8 @@ const MESSAGE_MAX: usize = 256 * 1024;
 
 pub(super) fn prepare(inv: &Invocation, env: &mut Env) -> anyhow::Result<Prepared> {
     let folder = inv.settings_dir.join("claude");
-    let own = parent(inv, "CLAUDE_CONFIG_DIR").map(PathBuf::from);
-    let home = || parent(inv, "HOME").map(|home| PathBuf::from(home).join(".claude"));
-    let login = own
-        .or_else(home)
-        .map(|folder| folder.join(".credentials.json"));
-    login::private_folder(&folder, login.as_deref())?;
+    let login = login::file(inv.config.adapter, &inv.parent_env);
+    let copy = login::private_folder(&folder, login.as_deref())?;
     env.set("CLAUDE_CONFIG_DIR", &folder);
     env.set("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1");
     env.set("DISABLE_AUTOUPDATER", "1");
@@ -40,6 +36,7 @@ pub(super) fn prepare(inv: &Invocation, env: &mut Env) -> anyhow::Result<Prepare
         argv: arguments(inv),
         lines: Lines::Every { max: EVENT_MAX },
         reader: reader(inv.workdir.clone()),
+        login: copy,
     })
 }
 

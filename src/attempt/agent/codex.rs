@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use super::{
     ERROR_MAX, EVENT_MAX, Invocation, Prepared, Progress, Reader, Said, Usage, activity,
-    configured, handoff, login, parent, shown_path, text,
+    configured, handoff, login, shown_path, text,
 };
 use crate::attempt::process::{Env, Flow, Lines};
 
@@ -34,15 +34,14 @@ pub(super) fn prepare(inv: &Invocation, env: &mut Env) -> anyhow::Result<Prepare
             folder.display()
         );
     }
-    let own = parent(inv, "CODEX_HOME").map(PathBuf::from);
-    let home = || parent(inv, "HOME").map(|home| PathBuf::from(home).join(".codex"));
-    let login = own.or_else(home).map(|folder| folder.join("auth.json"));
-    login::private_folder(&folder, login.as_deref())?;
+    let login = login::file(inv.config.adapter, &inv.parent_env);
+    let copy = login::private_folder(&folder, login.as_deref())?;
     env.set("CODEX_HOME", &folder);
     Ok(Prepared {
         argv: arguments(inv, &folder.join(LAST_MESSAGE)),
         lines: Lines::Every { max: EVENT_MAX },
         reader: reader(inv.workdir.clone(), folder.join(LAST_MESSAGE)),
+        login: copy,
     })
 }
 

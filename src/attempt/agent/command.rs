@@ -13,6 +13,7 @@ pub(super) fn prepare(inv: &Invocation) -> Prepared {
         argv: inv.config.command.iter().map(Into::into).collect(),
         lines: Lines::Latest,
         reader: Box::new(Plain { shown: None }),
+        login: None,
     }
 }
 

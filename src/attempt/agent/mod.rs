@@ -14,10 +14,10 @@ pub mod env;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod handoff;
-mod login;
+pub mod login;
 pub mod text;
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -32,6 +32,7 @@ use crate::attempt::process::{
 use crate::plan::config::Price;
 use crate::plan::{Adapter, AgentConfig};
 use crate::run::order::{AgentExit, AgentReport, Handoff};
+use crate::secrets::Secrets;
 
 /// Bytes kept of the end of an agent's output.
 const TAIL: usize = 256 * 1024;
@@ -106,6 +107,8 @@ pub struct Outcome {
     pub handoff: Option<Handoff>,
     /// Why there is none, or what is odd about it.
     pub handoff_problem: Option<String>,
+    /// What is secret in its copy of the login, at the end.
+    pub renewed: Secrets,
 }
 
 /// What an adapter read from the agent's structured output.
@@ -163,6 +166,8 @@ struct Prepared {
     argv: Vec<OsString>,
     lines: Lines,
     reader: Box<dyn Reader>,
+    /// Where its copy of the login is.
+    login: Option<PathBuf>,
 }
 
 /// Asks the agent once and waits until it and all it started are gone. A program that cannot be
@@ -208,9 +213,13 @@ pub async fn run(
     supervised.tail_cap = TAIL;
     supervised.lines = prepared.lines;
 
+    let login = login::secrets(inv.config.adapter, &inv.parent_env);
     let mut masked_progress = |event: Progress| {
         progress(match event {
-            Progress::Activity(line) => Progress::Activity(env::masked(&line, &keys)),
+            Progress::Activity(line) => {
+                let line = login.redact(&line);
+                Progress::Activity(env::masked(&line, &keys))
+            }
             other => other,
         });
     };
@@ -225,7 +234,13 @@ pub async fn run(
         })
         .await;
     match ended {
-        Ok(ended) => Ok(outcome(inv, &ended, prepared.reader.finish(), &keys)),
+        Ok(ended) => {
+            let mut outcome = outcome(inv, &ended, prepared.reader.finish(), &keys);
+            if let Some(copy) = &prepared.login {
+                outcome.renewed = login::renewed(copy);
+            }
+            Ok(outcome)
+        }
         Err(error) => Ok(not_started(inv, &error)),
     }
 }
@@ -296,6 +311,7 @@ fn not_started(inv: &Invocation, error: &StartError) -> Outcome {
         report,
         handoff: None,
         handoff_problem: None,
+        renewed: Secrets::default(),
     }
 }
 
@@ -353,6 +369,7 @@ fn outcome(inv: &Invocation, ended: &Ended, said: Said, keys: &[String]) -> Outc
         report,
         handoff: found.handoff,
         handoff_problem: found.problem,
+        renewed: Secrets::default(),
     }
 }
 
@@ -444,11 +461,4 @@ fn shown_path<'a>(path: &'a str, workdir: &Path) -> &'a str {
 
 fn activity(line: &str) -> Progress {
     Progress::Activity(text::clean_line(line, ACTIVITY_MAX))
-}
-
-fn parent<'a>(inv: &'a Invocation, name: &str) -> Option<&'a OsStr> {
-    let found = inv.parent_env.iter().find(|(found, _)| found == name);
-    found
-        .map(|(_, value)| value.as_os_str())
-        .filter(|value| !value.is_empty())
 }
