@@ -1,7 +1,7 @@
 //! What must not leave this machine: tokens and keys, taken out of texts.
 //!
-//! Two kinds are known: values of this process's environment that are tokens or keys by their name and
-//! what is in an agent's login, plainly or in base64, whatever stands around them there; and what looks
+//! Two kinds are known: values of this process's environment that are tokens or keys by their name, the
+//! passwords in addresses there, and what is in an agent's login, plainly or in base64, whatever stands around them there; and what looks
 //! like a key of one of the common services, wherever it came from. Safe against a secret in what agents, builds and people
 //! wrote; not against somebody who changes it on purpose (reversed, split, encrypted). What is known
 //! here never prints.
@@ -18,8 +18,12 @@ use serde_json::Value;
 
 mod formats;
 mod traces;
+mod urls;
 
 pub use traces::Traces;
+pub(crate) use urls::without_userinfo;
+
+use crate::attempt::agent::env::is_passed_on;
 
 /// What stands in the place of a secret.
 pub const MASK: &str = "***";
@@ -110,8 +114,15 @@ impl Secrets {
             let (Some(name), value) = (name.to_str(), value.to_string_lossy()) else {
                 continue;
             };
-            if is_secret(name) || more.iter().any(|n| n == name) {
+            let named = more.iter().any(|n| n == name);
+            if is_secret(name) || named {
                 secrets.add(name, &value);
+            }
+            if named || is_passed_on(name) {
+                for password in urls::passwords(name, &value) {
+                    let whose = format!("the password in {name}");
+                    secrets.add_as(&whose, &password, !urls::is_word(&password));
+                }
             }
         }
         secrets

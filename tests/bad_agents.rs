@@ -1595,3 +1595,52 @@ printf '%s\n' '{"type":"system","subtype":"init","model":"m"}' \
         assert!(!everything.contains(secret), "{secret}");
     }
 }
+
+/// Proxies and mirrors are passed on with the passwords that are in their addresses.
+#[test]
+fn it_writes_the_password_of_a_proxy() {
+    let mut site = Site::new();
+    site.set("HTTPS_PROXY", "http://me:proxy-pass-0001@127.0.0.1:9");
+    site.set(
+        "GOPROXY",
+        "https://m%40e:go%2Fpass-0002@127.0.0.1:9/go,direct",
+    );
+    site.set(
+        "PIP_INDEX_URL",
+        "https://piptoken00000003@127.0.0.1:9/simple",
+    );
+    site.set("DATABASE_URL", "postgres://postgres:postgres@127.0.0.1:9/");
+    site.agent(
+        r#"
+mkdir -p src
+if [ $PERTASK_ATTEMPT = 1 ]; then
+    echo "${HTTPS_PROXY#*me:} $GOPROXY go/pass-0002 ${PIP_INDEX_URL#*//}" > src/one.txt
+else
+    cp src/one.txt "$OUT/seen"; echo 'postgres' > src/one.txt
+fi
+env > "$PERTASK_OUTPUT_DIR/env"
+echo "the proxy is $HTTPS_PROXY"
+complete
+"#,
+    );
+    site.plan(PLAN, "", "[limits]\nattempts = 2\n");
+    let out = site.pertask(&["start", "wiz", "--mode", "per-task"]);
+    assert_eq!(out.code, 0, "{}", out.all());
+    assert_eq!(
+        site.out("seen"),
+        "***@127.0.0.1:9 https://m%40e:***@127.0.0.1:9/go,direct *** ***@127.0.0.1:9/simple\n",
+        "{}",
+        out.all()
+    );
+    let all = site.git(&["rev-list", "--objects", "--all"]);
+    let mut everything = String::new();
+    for line in all.lines() {
+        let mut git = site.command("git");
+        let out = git.args(["cat-file", "-p", &line[..40]]).output().unwrap();
+        everything.push_str(&String::from_utf8_lossy(&out.stdout));
+    }
+    assert!(everything.contains("http://me:***@127.0.0.1:9"));
+    for secret in ["proxy-pass-0001", "pass-0002", "piptoken00000003"] {
+        assert!(!everything.contains(secret), "{secret}");
+    }
+}

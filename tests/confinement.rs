@@ -241,6 +241,41 @@ echo '{"status":"complete"}' > "$PERTASK_HANDOFF_FILE""#,
 }
 
 #[test]
+fn of_gos_settings_no_password_comes_inside() {
+    if skipped() {
+        return;
+    }
+    let sandbox = Sandbox::with(
+        r#"title = "Go's settings"
+
+[[task]]
+id = "one"
+title = "One"
+file = "one.txt"
+purpose = "Write it"
+risk = "high"
+"#,
+        r#"cat > /dev/null
+{ cat "$GOENV"; cat "$(dirname "$0")/home/.config/go/env"; printenv GOPROXY GOAUTH
+} 2> /dev/null | sed 's,file://[^,]*,FILE,' > one.txt
+echo '{"status":"complete"}' > "$PERTASK_HANDOFF_FILE""#,
+    );
+    fs::create_dir_all(sandbox.home.join("go/pkg/mod")).unwrap();
+    write(
+        &sandbox.home.join(".config/go/env"),
+        "GOAUTH=netrc\nGOPROXY=https://me:secret-0001@one/go,https://two|direct\n\
+         GOPRIVATE=example.com/me@own\nGOFLAGS=-mod=mod\n",
+    );
+    let out = sandbox.pertask(["start", "wiz", "--mode", "per-task"]);
+    assert_eq!(out.code, 0, "{}", out.text());
+    assert_eq!(
+        sandbox.file_at("pertask/wiz/1-one", "one.txt"),
+        "GOPROXY=https://one/go,https://two|direct\nGOPRIVATE=example.com/me@own\n\
+         GOFLAGS=-mod=mod\nFILE,https://one/go,https://two|direct"
+    );
+}
+
+#[test]
 fn go_builds_and_adds_modules_inside() {
     if skipped()
         || std::process::Command::new("go")

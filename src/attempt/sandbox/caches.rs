@@ -68,19 +68,20 @@ pub(super) fn grant(
         .unset
         .extend(UNSET.iter().map(|&name| name.to_owned()));
     settings::copy(machine, &private.home(), root, "cargo");
-    go(machine, policy);
+    go(machine, private, policy);
     Ok(())
 }
 
-/// Go reads modules from the person's cache as from a proxy, and asks the real one for the rest.
-fn go(machine: &Machine, policy: &mut Policy) {
+/// Go reads modules from the person's cache as from a proxy, and asks the real one for the rest. Its
+/// settings are a copy without passwords.
+fn go(machine: &Machine, private: &Private, policy: &mut Policy) {
     let home = machine.home();
     let file = machine.variable("GOENV").map(PathBuf::from);
     let file = file.or_else(|| Some(home.as_ref()?.join(".config/go/env")));
     let file = file.filter(|file| file.is_absolute() && file.is_file());
     let text = file
         .as_deref()
-        .map(|f| fs::read_to_string(f).unwrap_or_default());
+        .map(|f| settings::plain_go(&fs::read_to_string(f).unwrap_or_default()));
     let setting = |name: &str| {
         let variable = machine
             .variable(name)
@@ -93,9 +94,10 @@ fn go(machine: &Machine, policy: &mut Policy) {
             Some(found.1.to_owned()).filter(|value| !value.is_empty())
         })
     };
-    if let Some(file) = &file {
-        policy.set("GOENV", file);
-        policy.read.push(file.clone());
+    if let Some(text) = &text {
+        let copy = ".config/go/env";
+        settings::write(&private.home(), Path::new(copy), text);
+        policy.set("GOENV", &private.home().join(copy));
     }
     let flags = setting("GOFLAGS").unwrap_or_default();
     // So that the cache can be removed like any other folder.

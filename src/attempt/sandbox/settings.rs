@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::grants::Machine;
 use crate::attempt::inside;
+use crate::secrets::without_userinfo;
 
 /// What a setting's name may not hold.
 const KEYS: &[&str] = &[
@@ -32,7 +33,7 @@ pub(super) fn copy(machine: &Machine, home: &Path, caches: &Path, cargo: &str) {
     }
 }
 
-fn write(root: &Path, path: &Path, text: &str) {
+pub(super) fn write(root: &Path, path: &Path, text: &str) {
     // Whoever was confined before may have put links on the way.
     if let Err(error) = inside::write(root, path, text.as_bytes(), 0o644) {
         tracing::debug!(%error, "leaving out {}", path.display());
@@ -57,6 +58,19 @@ fn plain_lines(text: &str) -> String {
     };
     let lines = text.lines().filter(keep).map(|line| format!("{line}\n"));
     lines.collect()
+}
+
+/// Go's settings without keys. An address stays where only its password goes: without it, Go would
+/// ask somebody else for modules by their names.
+pub(super) fn plain_go(text: &str) -> String {
+    let mut out = String::new();
+    for line in text.lines() {
+        if line.split_once('=').is_some_and(|(name, _)| !is_key(name)) {
+            out.push_str(&without_userinfo(line));
+            out.push('\n');
+        }
+    }
+    out
 }
 
 /// TOML without keys, and without what cargo would run.
