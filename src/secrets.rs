@@ -1,10 +1,10 @@
 //! What must not leave this machine: tokens and keys, taken out of texts.
 //!
-//! Two kinds are known: values of this process's environment that are tokens or keys by their name, the
-//! passwords in addresses there, and what is in an agent's login, plainly or in base64, whatever stands around them there; and what looks
-//! like a key of one of the common services, wherever it came from. Safe against a secret in what agents, builds and people
-//! wrote; not against somebody who changes it on purpose (reversed, split, encrypted). What is known
-//! here never prints.
+//! Two kinds are known, plainly or in base64, whatever stands around them there: values of this
+//! process's environment that are tokens or keys by their name, passwords in addresses there, and what
+//! is in an agent's login; and what looks like a key of one of the common services, wherever it came
+//! from. Safe against a secret in what agents, builds and people wrote; not against somebody who changes
+//! it on purpose (reversed, split, encrypted). What is known here never prints.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -22,8 +22,6 @@ mod urls;
 
 pub use traces::Traces;
 pub(crate) use urls::without_userinfo;
-
-use crate::attempt::agent::env::is_passed_on;
 
 /// What stands in the place of a secret.
 pub const MASK: &str = "***";
@@ -118,10 +116,12 @@ impl Secrets {
             if is_secret(name) || named {
                 secrets.add(name, &value);
             }
-            if named || is_passed_on(name) {
-                for password in urls::passwords(name, &value) {
-                    let whose = format!("the password in {name}");
-                    secrets.add_as(&whose, &password, !urls::is_word(&password));
+            let of_proxy = name.to_ascii_lowercase().ends_with("proxy");
+            for password in urls::passwords(name, &value) {
+                let is_word = urls::is_word(&password);
+                // `postgres://postgres:password@localhost` takes no word out of texts.
+                if named || of_proxy || !is_word {
+                    secrets.add_as(&format!("the password in {name}"), &password, !is_word);
                 }
             }
         }

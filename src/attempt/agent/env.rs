@@ -181,12 +181,6 @@ pub fn is_never_passed(name: &str) -> bool {
     NEVER.contains(&name) || NEVER_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
-/// Whether agents or checks get a variable of this name without any configuration naming it.
-#[must_use]
-pub fn is_passed_on(name: &str) -> bool {
-    !is_never_passed(name) && (is_basic(name) || CLAUDE.contains(&name) || CODEX.contains(&name))
-}
-
 /// The variables of `parent` that `whom` may see; `extra` are the names its configuration adds. A
 /// check given an agent's names in `extra` would see them: pass none.
 ///
