@@ -1,6 +1,7 @@
 //! Agents and checks, confined: which doors are closed, and that work goes on behind them.
 //!
-//! Skipped, loudly, where the kernel has no Landlock, or one that leaves doors open.
+//! Left out where the kernel has no Landlock, or one that leaves doors open; `PERTASK_TEST_REQUIRE=landlock,go`
+//! makes that a failure.
 
 #![cfg(target_os = "linux")]
 #![expect(
@@ -9,6 +10,8 @@
     reason = "tests fail by panic; a skipped test must say so"
 )]
 
+#[path = "support/needs.rs"]
+mod needs;
 mod support;
 
 use std::fs;
@@ -19,11 +22,19 @@ use support::{Sandbox, write};
 
 /// Whether to leave a test out.
 fn skipped() -> bool {
-    let skip = sandbox::available().is_none_or(|landlock| landlock.abi < 6);
-    if skip {
-        eprintln!("SKIPPED: this kernel has no Landlock of ABI 6, so confinement is not tested");
-    }
-    skip
+    let why = "this kernel has no Landlock of ABI 6, so confinement is not tested";
+    needs::lacks("landlock", confines(), why)
+}
+
+fn confines() -> bool {
+    sandbox::available().is_some_and(|landlock| landlock.abi >= 6)
+}
+
+/// For `.ci/run`, which requires Landlock where this holds.
+#[test]
+#[ignore = "says whether the others can be relied on"]
+fn this_kernel_confines() {
+    assert!(confines());
 }
 
 /// What an agent does all day, and every door it may try.
@@ -277,13 +288,8 @@ echo '{"status":"complete"}' > "$PERTASK_HANDOFF_FILE""#,
 
 #[test]
 fn go_builds_and_adds_modules_inside() {
-    if skipped()
-        || std::process::Command::new("go")
-            .arg("version")
-            .output()
-            .is_err()
-    {
-        eprintln!("SKIPPED: there is no Go, or nothing to confine with");
+    let go = std::process::Command::new("go").arg("version").output();
+    if skipped() || needs::lacks("go", go.is_ok(), "there is no Go") {
         return;
     }
     let sandbox = Sandbox::new();
@@ -422,10 +428,9 @@ fn connects() {
 fn sockets() {
     use std::os::linux::net::SocketAddrExt as _;
     use std::os::unix::net::{SocketAddr, UnixListener};
-    let Some(landlock) = sandbox::available() else {
-        eprintln!("SKIPPED: this kernel has no Landlock");
-        return;
-    };
+    let found = sandbox::available();
+    needs::lacks("landlock", found.is_some(), "this kernel has no Landlock");
+    let Some(landlock) = found else { return };
     let mut sandbox = Sandbox::empty();
     let path = sandbox.root().join("socket");
     let name = format!("pertask-test-{}", std::process::id());

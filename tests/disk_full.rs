@@ -4,6 +4,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a failing helper is a failing test")]
 
+#[path = "support/needs.rs"]
+mod needs;
 #[path = "support/site.rs"]
 mod site;
 
@@ -40,10 +42,9 @@ fn may_mount() -> bool {
     out.is_ok_and(|o| o.status.success())
 }
 
-#[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 fn full(place: &str, left: &str) -> Option<(String, String)> {
-    if !may_mount() {
-        eprintln!("SKIPPED: this machine lets nobody mount a file system (unshare -rm)");
+    let why = "this machine lets nobody mount a file system (unshare -rm)";
+    if needs::lacks("mount", may_mount(), why) {
         return None;
     }
     let site = Site::new();
