@@ -180,6 +180,10 @@ pub const ALL: &[(&str, &str)] = &[
         "session-leaders-live",
         "children that left the process group are not found",
     ),
+    (
+        "orphans-go-free",
+        "a command's processes that lose their parent go to the system",
+    ),
     ("hooks-run", "git runs hooks when we call it"),
     (
         "fsmonitor-runs",

@@ -201,6 +201,62 @@ fn it_leaves_children_behind() {
     ");
 }
 
+/// Leaves one behind that is in no group, session and environment of anybody's, and has no parent.
+#[cfg(target_os = "linux")]
+const HIDES: &str = "setsid env -i /bin/sh -c '(/bin/sleep 1000 &) &' >/dev/null 2>&1;";
+
+#[test]
+#[cfg(target_os = "linux")]
+fn it_hides_what_it_leaves_behind() {
+    for config in ["", "sandbox = \"off\"\n"] {
+        let site = Site::new();
+        site.agent(&format!(
+            "{HIDES} mkdir -p src; echo x > src/one.txt; complete"
+        ));
+        site.plan(PLAN, "", config);
+        let out = site.pertask(&["start", "wiz", "--mode", "per-task"]);
+        assert_eq!(out.code, 0, "{}", out.all());
+        assert_eq!(site.processes(), Vec::<String>::new());
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_check_hides_what_it_leaves_behind() {
+    let (_, out) = checked(HIDES, "1m");
+    assert_eq!(out.code, 0, "{}", out.all());
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn nothing_hidden_outlives_a_killed_run() {
+    let site = Site::new();
+    site.agent(&format!("{HIDES} sleep 1000"));
+    site.plan(PLAN, "", "sandbox = \"off\"\n");
+    let mut run = site.command(env!("CARGO_BIN_EXE_git-pertask"));
+    let mut run = run.args(["start", "wiz", "--mode", "per-task"]);
+    run = run.stdout(std::process::Stdio::null());
+    run = run.stderr(std::process::Stdio::null());
+    let mut run = run.spawn().unwrap();
+    let asleep = || {
+        let all = site.processes();
+        all.iter()
+            .filter(|line| line.contains("sleep 1000"))
+            .count()
+    };
+    while asleep() < 2 {
+        assert!(run.try_wait().unwrap().is_none(), "it ended");
+        std::thread::yield_now();
+    }
+    run.kill().unwrap();
+    run.wait().unwrap();
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while !site.processes().is_empty() {
+        assert!(std::time::Instant::now() < until, "{:?}", site.processes());
+        std::thread::yield_now();
+    }
+}
+
 #[test]
 fn it_says_complete_without_the_file() {
     let (site, out) = one(r#"say '{"status":"complete","file_created":"src/one.txt","lines":3}'"#);

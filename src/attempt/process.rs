@@ -10,6 +10,7 @@ mod cancel;
 mod capture;
 mod env;
 mod family;
+mod supervisor;
 #[cfg(test)]
 mod tests;
 
@@ -32,9 +33,11 @@ pub use env::{Env, Secret};
 
 pub use family::kill_carriers;
 pub(in crate::attempt) use family::new_mark;
+pub use supervisor::{Orders, supervise, supervise_by};
 
 pub(in crate::attempt) use capture::Splitter;
 use family::Family;
+use supervisor::{Noted, Supervisor};
 
 /// How long output may still come after the process has ended, before its children are ended.
 const SETTLE: Duration = Duration::from_millis(250);
@@ -77,7 +80,7 @@ pub struct Supervised {
 pub enum Event<'a> {
     /// It was started.
     Started {
-        /// Its process id, also that of its group.
+        /// Its process id, or that of its supervisor.
         pid: u32,
     },
     /// It printed a line on stdout, invalid UTF-8 replaced; which ones, [`Lines`] says.
@@ -274,7 +277,10 @@ impl Supervised {
                 deadline = Some(Instant::now());
             }
         }
-        Ok(run.into_ended())
+        run.into_ended().map_err(|source| StartError::Other {
+            program: self.argv[0].to_string_lossy().into_owned(),
+            source,
+        })
     }
 }
 
@@ -304,9 +310,11 @@ fn leaked() -> impl Iterator<Item = (OsString, OsString)> {
 }
 
 struct Run {
+    // Dropped first: the process id is ours until the child is let go.
+    family: Family,
+    supervisor: Option<Supervisor>,
     child: tokio::process::Child,
     pid: u32,
-    family: Family,
     stdin: Option<ChildStdin>,
     stdout: Option<tokio::process::ChildStdout>,
     stderr: Option<tokio::process::ChildStderr>,
@@ -336,7 +344,16 @@ impl Run {
             program: shown(),
             source,
         };
-        let mut child = tokio::process::Command::new(program)
+        let supervisor = Supervisor::prepare().map_err(other)?;
+        let mut command = match &supervisor {
+            Some(supervisor) => {
+                let mut command = tokio::process::Command::new(&supervisor.program);
+                command.args(supervisor.words(what)).arg(program);
+                command
+            }
+            None => tokio::process::Command::new(program),
+        };
+        let mut child = command
             .args(arguments)
             .current_dir(&what.cwd)
             .env_clear()
@@ -351,7 +368,8 @@ impl Run {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0)
-            .kill_on_drop(true)
+            // A supervisor outlives us until it has ended the rest.
+            .kill_on_drop(supervisor.is_none())
             .spawn()
             .map_err(other)?;
         let started = Instant::now();
@@ -361,7 +379,12 @@ impl Run {
         let main = main.ok_or_else(|| other(io::Error::other("it got no process id")))?;
         Ok(Self {
             pid,
-            family: Family::new(main, &mark),
+            family: if supervisor.is_some() {
+                Family::of(main, &mark)
+            } else {
+                Family::new(main, &mark)
+            },
+            supervisor,
             stdin: child.stdin.take(),
             stdout: child.stdout.take(),
             stderr: child.stderr.take(),
@@ -414,8 +437,15 @@ impl Run {
 
     /// Starts to end the family.
     fn end(&mut self, why: Exit, deadline: &mut Option<Instant>, grace: Duration) {
-        self.ended_by_us = Some(why);
+        // It may have ended by itself, and the supervisor waits for what it left behind.
+        if self.noted().is_none() {
+            self.ended_by_us = Some(why);
+        }
         self.terminate(deadline, grace);
+    }
+
+    fn noted(&self) -> Option<Noted> {
+        self.supervisor.as_ref().and_then(Supervisor::noted)
     }
 
     fn terminate(&mut self, deadline: &mut Option<Instant>, grace: Duration) {
@@ -469,20 +499,28 @@ impl Run {
             || (self.phase == Phase::Draining && all_read && self.status.is_some())
     }
 
-    fn into_ended(mut self) -> Ended {
+    fn into_ended(mut self) -> Result<Ended, io::Error> {
         self.family.disarm();
         let by_itself = self.status.map_or(Exit::Signal(9), |status| {
             status
                 .code()
                 .map_or_else(|| Exit::Signal(status.signal().unwrap_or(0)), Exit::Code)
         });
-        Ended {
+        let by_itself = match self.noted() {
+            Some(Noted::NotStarted(number)) => return Err(io::Error::from_raw_os_error(number)),
+            Some(Noted::Ended(exit)) => exit,
+            None => by_itself,
+        };
+        if let (None, Some(supervisor)) = (self.ended_by_us, &self.supervisor) {
+            self.left_behind += supervisor.left();
+        }
+        Ok(Ended {
             exit: self.ended_by_us.unwrap_or(by_itself),
             duration: self.started.elapsed(),
             output: self.output,
             stdout: self.stdout_tail,
             left_behind: self.left_behind,
-        }
+        })
     }
 }
 

@@ -68,6 +68,9 @@ pub(super) enum Command {
     /// Run a program with nothing but what a policy allows
     #[command(hide = true)]
     Confine(ConfineArgs),
+    /// Run a program and end all that it leaves behind
+    #[command(hide = true)]
+    Supervise(SuperviseArgs),
     /// Write man pages or shell completions into a folder
     #[command(hide = true)]
     Generate(GenerateArgs),
@@ -85,6 +88,7 @@ impl Command {
                 | Self::Doctor(_)
                 | Self::DemoAgent
                 | Self::Confine(_)
+                | Self::Supervise(_)
                 | Self::Generate(_)
         )
     }
@@ -409,6 +413,22 @@ pub(super) struct ConfineArgs {
     /// File that says what is allowed
     #[arg(long, value_name = "FILE")]
     pub(super) policy: PathBuf,
+    /// Program and arguments
+    #[arg(last = true, required = true)]
+    pub(super) command: Vec<OsString>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SuperviseArgs {
+    /// Folder for the notes on how it ended
+    #[arg(long, value_name = "FOLDER")]
+    pub(super) notes: PathBuf,
+    /// Process at whose end everything ends; 0 for none
+    #[arg(long, value_name = "PID")]
+    pub(super) parent: i32,
+    /// Time between SIGTERM and SIGKILL
+    #[arg(long, value_name = "MILLISECONDS")]
+    pub(super) grace: u64,
     /// Program and arguments
     #[arg(last = true, required = true)]
     pub(super) command: Vec<OsString>,

@@ -19,6 +19,7 @@ mod plan;
 mod show;
 mod start;
 mod status;
+mod supervise;
 mod terminal;
 mod there;
 
@@ -89,6 +90,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     trace();
+    // By this name it is found even after it was replaced by a newer version.
+    crate::attempt::process::supervise_by("/proc/self/exe");
     match run(cli) {
         Ok(exit) => exit.into(),
         Err(error) => {
@@ -136,6 +139,7 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Demo(args) => demo::run(&args),
         Command::DemoAgent => demo::agent(),
         Command::Confine(args) => confine::run(&args),
+        Command::Supervise(args) => supervise::run(args),
         Command::Generate(args) => generate::run(&args),
     }
 }

@@ -1,8 +1,9 @@
 # What an agent does all day, and every door it may try. `$1` is the folder of the test,
-# `$2` our own process. With `$3`, what would harm the machine is left out.
+# `$2` the process between it and us. With `$3`, what would harm the machine is left out.
 # What is tried stands in single quotes, and is expanded where it is tried.
 # shellcheck shell=sh disable=SC2016,SC2034
-root=$1 ours=${2:-$PPID}
+root=$1 between=${2:-$PPID}
+ours=$(sed -n 's/^PPid:[[:space:]]*//p' "/proc/$between/status")
 works() {
     if (eval "$2") > "$TMPDIR/said" 2>&1; then echo "works   $1"; else echo "BROKEN  $1: $(cat "$TMPDIR/said")"; fi
 }
@@ -69,6 +70,8 @@ try 'read any with the secret'       'grep -qsa only-for-the-parent /proc/[0-9]*
 try 'read its memory'                'cat "/proc/$ours/maps"'
 try 'follow its folder'              'ls "/proc/$ours/root/" "/proc/$ours/cwd/"'
 try 'signal it'                      'kill -CONT "$ours"'
+try 'signal its supervisor'          'kill -CONT "$between"'
+try 'read the supervisor'            'cat "/proc/$between/environ"'
 
 [ -z "$3" ] || exit 0
 

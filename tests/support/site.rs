@@ -399,14 +399,17 @@ impl Site {
         files
     }
 
-    /// Processes that still run with this place in their environment.
+    /// Processes that still run with this place in their environment, or in a folder of it.
     pub fn processes(&self) -> Vec<String> {
         let place = self.path("work").display().to_string();
+        let site = self.path("").display().to_string();
         let mut found = Vec::new();
         for entry in fs::read_dir("/proc").unwrap().flatten() {
             let path = entry.path();
             let environ = fs::read(path.join("environ")).unwrap_or_default();
-            if String::from_utf8_lossy(&environ).contains(&place) {
+            let cwd = fs::read_link(path.join("cwd")).unwrap_or_default();
+            let works = cwd.display().to_string().starts_with(&site);
+            if works || String::from_utf8_lossy(&environ).contains(&place) {
                 let line = fs::read(path.join("cmdline")).unwrap_or_default();
                 found.push(String::from_utf8_lossy(&line).replace('\0', " "));
             }

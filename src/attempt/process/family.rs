@@ -1,10 +1,15 @@
 //! Everything a process has started, wherever it went.
 //!
-//! A process belongs to the family when it is in the group of its own that the first process got,
-//! when it carries the family's mark in its environment (which children inherit, also those that
-//! make themselves daemons), or when its parent belongs to it. Out of reach is only what has left
-//! the group, cleared its environment *and* lost its parent; the confinement around an agent is
-//! what holds that. Outside Linux only the group is known.
+//! On Linux all of it is below its supervisor (`supervisor.rs`), wherever it went: a process that
+//! loses its parent becomes the supervisor's child. Beside that a process belongs to the family when
+//! it is in the group of its own that the first process got, when it carries the family's mark in its
+//! environment (which children inherit, also those that make themselves daemons), or when its parent
+//! belongs to it: those are found without a supervisor, when it was killed say.
+//!
+//! Out of reach remain: what has left the group, cleared its environment and lost its parent where
+//! there is no supervisor any more; a chain of processes that each fork and end faster than we look, as
+//! long as they do; what another program started on its behalf (`systemd-run`, `at`, Docker). Outside
+//! Linux only the group is known.
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
@@ -25,7 +30,7 @@ pub(in crate::attempt) fn new_mark() -> String {
 /// The family of one process; whatever is left of it is killed when this is dropped armed.
 #[derive(Debug)]
 pub(super) struct Family {
-    group: Pid,
+    group: Option<Pid>,
     #[cfg(target_os = "linux")]
     search: linux::Search,
     armed: bool,
@@ -38,10 +43,32 @@ impl Family {
         #[cfg(not(target_os = "linux"))]
         let _ = mark;
         Self {
-            group: main,
+            group: Some(main),
             #[cfg(target_os = "linux")]
             search: linux::Search::new(main, format!("{MARK}={mark}").into_bytes()),
             armed: true,
+        }
+    }
+
+    /// What a supervisor was started for with `mark`: itself is not part of it.
+    pub(super) fn of(supervisor: Pid, mark: &str) -> Self {
+        #[cfg(not(target_os = "linux"))]
+        let _ = (supervisor, mark);
+        Self {
+            group: None,
+            #[cfg(target_os = "linux")]
+            search: linux::Search::below(supervisor, None, format!("{MARK}={mark}").into_bytes()),
+            armed: true,
+        }
+    }
+
+    /// All below the supervisor that we are, which started `main` as the leader of its own group.
+    #[cfg(target_os = "linux")]
+    pub(super) fn below(supervisor: Pid, main: Pid) -> Self {
+        Self {
+            group: Some(main),
+            search: linux::Search::below(supervisor, Some(main), Vec::new()),
+            armed: false,
         }
     }
 
@@ -61,10 +88,11 @@ impl Family {
     pub(super) fn signal(&self, signal: Signal) {
         let members = self.search.members();
         // The group at once, so that nobody in it can fork away between two of us.
-        if members.iter().any(|member| member.group == self.group) {
-            let _ = kill_process_group(self.group, signal);
+        let grouped = |member: &&linux::Member| Some(member.group) == self.group;
+        if let (Some(group), true) = (self.group, members.iter().any(|m| grouped(&m))) {
+            let _ = kill_process_group(group, signal);
         }
-        for member in members.iter().filter(|member| member.group != self.group) {
+        for member in members.iter().filter(|member| !grouped(member)) {
             member.signal(signal);
         }
     }
@@ -72,19 +100,25 @@ impl Family {
     /// How many of it are alive (1 for "some" where they cannot be counted).
     #[cfg(not(target_os = "linux"))]
     pub(super) fn alive(&self) -> u32 {
-        u32::from(rustix::process::test_kill_process_group(self.group).is_ok())
+        let test = rustix::process::test_kill_process_group;
+        u32::from(self.group.is_some_and(|group| test(group).is_ok()))
     }
 
     /// Sends `signal` to all of it.
     #[cfg(not(target_os = "linux"))]
     pub(super) fn signal(&self, signal: Signal) {
-        let _ = kill_process_group(self.group, signal);
+        if let Some(group) = self.group {
+            let _ = kill_process_group(group, signal);
+        }
     }
 }
 
 impl Drop for Family {
     fn drop(&mut self) {
         if self.armed {
+            // It goes on until nothing is left; a look of ours is only one.
+            #[cfg(target_os = "linux")]
+            self.search.tell_supervisor();
             self.signal(Signal::KILL);
         }
     }
@@ -140,6 +174,8 @@ mod linux {
 
     #[derive(Debug)]
     pub(super) struct Search {
+        /// Process whose descendants belong in any case, though not itself.
+        root: Option<Pid>,
         /// Group whose members belong in any case.
         group: Option<Pid>,
         /// Entry of the environment that marks a member.
@@ -159,15 +195,38 @@ mod linux {
     impl Search {
         pub(super) fn anywhere(mark: Vec<u8>) -> Self {
             Self {
+                root: None,
                 group: None,
                 mark,
                 since: 0,
             }
         }
 
+        pub(super) fn below(root: Pid, group: Option<Pid>, mark: Vec<u8>) -> Self {
+            Self {
+                root: Some(root),
+                group,
+                mark,
+                since: stat(root).map_or(0, |member| member.started),
+            }
+        }
+
+        /// The root, unless it has ended: then its number may be somebody else's.
+        fn root(&self) -> Option<Member> {
+            stat(self.root?).filter(|root| root.started == self.since)
+        }
+
+        /// Has the supervisor end everything.
+        pub(super) fn tell_supervisor(&self) {
+            if let Some(root) = self.root() {
+                root.signal(Signal::TERM);
+            }
+        }
+
         pub(super) fn new(main: Pid, mark: Vec<u8>) -> Self {
             let since = stat(main).map_or(0, |member| member.started);
             Self {
+                root: None,
                 group: Some(main),
                 mark,
                 since,
@@ -183,6 +242,7 @@ mod linux {
             let mut strangers: Vec<Member> = Vec::new();
             let mut members: Vec<Member> = Vec::new();
             let mut environ = Vec::new();
+            let root = self.root().map(|root| root.pid);
             for entry in entries.flatten() {
                 let pid = entry
                     .file_name()
@@ -192,11 +252,14 @@ mod linux {
                     continue;
                 };
                 let Some(process) = stat(pid) else { continue };
-                if process.started < self.since {
+                if process.started < self.since || Some(pid) == self.root {
                     continue;
                 }
-                let mut marked =
-                    || !crate::plant::is("session-leaders-live") && self.marked(pid, &mut environ);
+                let mut marked = || {
+                    !self.mark.is_empty()
+                        && !crate::plant::is("session-leaders-live")
+                        && self.marked(pid, &mut environ)
+                };
                 if Some(process.group) == self.group || marked() {
                     members.push(process);
                 } else {
@@ -206,9 +269,10 @@ mod linux {
             loop {
                 let before = members.len();
                 strangers.retain(|stranger| {
-                    let child = members
-                        .iter()
-                        .any(|member| member.pid.as_raw_pid() == stranger.parent);
+                    let child = root.is_some_and(|root| root.as_raw_pid() == stranger.parent)
+                        || members
+                            .iter()
+                            .any(|member| member.pid.as_raw_pid() == stranger.parent);
                     if child {
                         members.push(*stranger);
                     }
