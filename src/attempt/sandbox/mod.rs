@@ -47,7 +47,7 @@ impl Landlock {
             (3, "emptying files"),
             (5, "control of devices"),
             (6, "signals to your processes"),
-            (9, "sockets such as Docker's"),
+            (9, "sockets such as ssh-agent's and Docker's"),
         ];
         gaps.iter()
             .filter(|(since, _)| self.abi < *since)
