@@ -6,6 +6,7 @@
 //! |---|---|
 //! | [`effect`] | the one place every lasting effect goes through, numbered |
 //! | [`plant`] | faults planted on purpose, in debug builds only |
+//! | [`beneath`] | files that agents wrote, opened without following links |
 //! | [`text`] | text that others wrote: cleaned, cut, quoted; pure |
 //! | [`secrets`] | tokens and keys, taken out of what leaves this machine; pure but for the environment |
 //! | [`plan`] | what the job is: plan, tasks, order, mode, template; pure |
@@ -26,6 +27,7 @@
 //! | [`commands`] | one file per subcommand |
 
 pub mod attempt;
+pub mod beneath;
 pub mod ci;
 pub mod commands;
 pub mod demo;

@@ -10,6 +10,8 @@ use anyhow::Context as _;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::beneath::Beneath;
+
 /// Our note of the agent's answer.
 pub const ANSWERED: &str = "answered.json";
 /// Our note of the result.
@@ -95,6 +97,9 @@ impl Folder {
         may_be_named: &dyn Fn(&str) -> bool,
     ) -> (Vec<(String, Vec<u8>)>, usize) {
         let (mut found, mut left_out, mut size) = (Vec::new(), 0, 0);
+        let Ok(beneath) = Beneath::open(folder) else {
+            return (found, 0);
+        };
         let mut stack = vec![(folder.to_owned(), String::new())];
         while let Some((dir, prefix)) = stack.pop() {
             let Ok(entries) = fs::read_dir(&dir) else {
@@ -127,8 +132,8 @@ impl Folder {
                 let length = entry.metadata().map_or(u64::MAX, |m| m.len());
                 if !kind.is_file() || found.len() >= OUTPUT_FILES || size + length > OUTPUT_CAP {
                     left_out += 1;
-                } else if let Ok(bytes) = fs::read(entry.path()) {
-                    size += length;
+                } else if let Ok(bytes) = beneath.read(path.as_ref(), OUTPUT_CAP - size) {
+                    size += bytes.len() as u64;
                     found.push((path, bytes));
                 }
             }
@@ -142,7 +147,11 @@ impl Folder {
     /// # Errors
     /// When a file cannot be written.
     pub fn clean_outputs(&self, redact: &dyn Fn(Vec<u8>) -> Vec<u8>) -> anyhow::Result<()> {
-        let mut stack = vec![self.output()];
+        let output = self.output();
+        let Ok(beneath) = Beneath::open(&output) else {
+            return Ok(());
+        };
+        let mut stack = vec![output.clone()];
         while let Some(dir) = stack.pop() {
             for entry in fs::read_dir(&dir).into_iter().flatten().flatten() {
                 let (path, Ok(kind)) = (entry.path(), entry.file_type()) else {
@@ -155,19 +164,18 @@ impl Folder {
                 if !kind.is_file() || entry.metadata().map_or(u64::MAX, |m| m.len()) > OUTPUT_CAP {
                     continue;
                 }
-                let Ok(bytes) = fs::read(&path) else {
+                let Ok(inside) = path.strip_prefix(&output) else {
+                    continue;
+                };
+                let Ok(bytes) = beneath.read(inside, OUTPUT_CAP) else {
                     continue;
                 };
                 let clean = redact(bytes.clone());
                 if clean != bytes {
                     // A new file in its place: the old one may be linked from elsewhere.
-                    let write = || -> anyhow::Result<()> {
-                        let mut file = tempfile::NamedTempFile::new_in(&dir)?;
-                        file.write_all(&clean)?;
-                        file.persist(&path)?;
-                        Ok(())
-                    };
-                    write().with_context(|| format!("cleaning {}", path.display()))?;
+                    beneath
+                        .replace(inside, &clean)
+                        .with_context(|| format!("cleaning {}", path.display()))?;
                 }
             }
         }

@@ -33,6 +33,7 @@ const KEPT: &[&str] = &[
 pub(super) struct Git {
     command: Command,
     stdin: Option<Vec<u8>>,
+    file: Option<std::fs::File>,
     limit: Option<Duration>,
 }
 
@@ -64,6 +65,7 @@ impl Git {
         Self {
             command,
             stdin: None,
+            file: None,
             limit: None,
         }
     }
@@ -98,6 +100,12 @@ impl Git {
 
     pub(super) fn stdin(mut self, bytes: Vec<u8>) -> Self {
         self.stdin = Some(bytes);
+        self
+    }
+
+    /// What it reads is a file, whole and never in memory.
+    pub(super) fn stdin_file(mut self, file: std::fs::File) -> Self {
+        self.file = Some(file);
         self
     }
 
@@ -163,10 +171,10 @@ impl Git {
         let began = std::time::Instant::now();
         let input = self.stdin.take();
         self.command
-            .stdin(if input.is_some() {
-                Stdio::piped()
-            } else {
-                Stdio::null()
+            .stdin(match (self.file.take(), &input) {
+                (Some(file), _) => Stdio::from(file),
+                (None, Some(_)) => Stdio::piped(),
+                (None, None) => Stdio::null(),
             })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());

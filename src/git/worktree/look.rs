@@ -1,11 +1,14 @@
 //! Looking at what is in the working tree now: one pass over it, by two processes side by side.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
-use std::fs;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use super::super::objects::SYMLINK;
 use super::super::{GitError, Repo, Result};
 use super::{Oddity, Scan, Worktree};
+use crate::beneath::{Beneath, Found};
 
 /// How many folders may lie in each other: what follows them does so by recursion.
 const DEEPEST: usize = 256;
@@ -193,56 +196,191 @@ impl Worktree {
     }
 
     /// Writes the files as blobs, filters applied, and says where they belong.
-    fn hash(&self, repo: &Repo, paths: &[String], odd: &mut Vec<Oddity>) -> Result<Vec<Edit>> {
+    ///
+    /// Somebody may still be at work in the tree, and put a link to anything of the person's where a
+    /// file was. So git is never sent to a path in there: what it reads are files that were opened
+    /// without following links.
+    pub(super) fn hash(
+        &self,
+        repo: &Repo,
+        paths: &[String],
+        odd: &mut Vec<Oddity>,
+    ) -> Result<Vec<Edit>> {
+        if paths.is_empty() {
+            return Ok(Vec::new());
+        }
+        let tree = Beneath::open(&self.tree)
+            .map_err(GitError::io(format!("opening {}", self.tree.display())))?;
         let mut edits = Vec::with_capacity(paths.len());
-        let mut regular = Vec::new();
+        let mut copies = Copies::new(self, &tree)?;
         for path in paths {
-            let full = self.tree.join(path);
-            let Ok(meta) = full.symlink_metadata() else {
-                continue;
-            };
-            if meta.is_symlink() {
-                let target =
-                    fs::read_link(&full).map_err(GitError::io(format!("reading {path}")))?;
-                let blob = repo.write_blob(target.as_os_str().as_encoded_bytes())?;
-                edits.push((path.clone(), Some((SYMLINK, blob))));
-            } else if !meta.is_file() {
-                // Opening a pipe would wait for somebody to write into it.
-                odd.push(Oddity::Special(path.clone()));
-            } else if fs::File::open(&full).is_err() {
-                odd.push(Oddity::Unreadable(path.clone()));
-            } else if path.contains('\n') || !repo.may_be_named(path)? {
-                odd.push(Oddity::BadName(path.escape_debug().to_string()));
-            } else {
-                regular.push((
-                    path,
-                    if is_executable(&meta) {
-                        0o100_755
-                    } else {
-                        0o100_644
-                    },
-                ));
+            match tree.look(path.as_ref()) {
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                Err(_) => odd.push(Oddity::Unreadable(path.clone())),
+                Ok(Found::Link(target)) => {
+                    edits.push((path.clone(), Some((SYMLINK, repo.write_blob(&target)?))));
+                }
+                Ok(Found::Other) => odd.push(Oddity::Special(path.clone())),
+                Ok(Found::File(..)) if path.contains('\n') || !repo.may_be_named(path)? => {
+                    odd.push(Oddity::BadName(path.escape_debug().to_string()));
+                }
+                Ok(Found::File(file, meta)) => {
+                    copies.add(path, file, &meta)?;
+                    if copies.bytes > BATCH {
+                        copies.hash(&mut edits, odd)?;
+                    }
+                }
             }
         }
-        if !regular.is_empty() {
-            let input = regular
+        copies.hash(&mut edits, odd)?;
+        Ok(edits)
+    }
+}
+
+/// Above this many bytes of copies they are hashed before there are more.
+const BATCH: u64 = 64 * 1024 * 1024;
+
+/// Copies of files of the tree, at the same paths in a folder that no agent can write to, for git
+/// to read.
+struct Copies<'a> {
+    worktree: &'a Worktree,
+    tree: &'a Beneath,
+    folder: PathBuf,
+    files: Vec<(String, u32)>,
+    bytes: u64,
+    /// Folders whose attributes are there.
+    attributes: HashSet<PathBuf>,
+    /// Whether the person has filters, which are programs.
+    filters: bool,
+}
+
+impl<'a> Copies<'a> {
+    fn new(worktree: &'a Worktree, tree: &'a Beneath) -> Result<Self> {
+        let settings = fs::read_to_string(worktree.judge.join("content.config"));
+        let copies = Self {
+            worktree,
+            tree,
+            folder: worktree.judge.join("copies"),
+            files: Vec::new(),
+            bytes: 0,
+            attributes: HashSet::new(),
+            filters: settings.is_ok_and(|text| text.contains("[filter ")),
+        };
+        // Of a process that was killed.
+        super::remove_any(&copies.folder)?;
+        fs::create_dir(&copies.folder).map_err(copies.cannot())?;
+        Ok(copies)
+    }
+
+    fn cannot(&self) -> impl FnOnce(io::Error) -> GitError + use<> {
+        GitError::io(format!("copying files to {}", self.folder.display()))
+    }
+
+    fn add(&mut self, path: &str, mut file: fs::File, meta: &fs::Metadata) -> Result<()> {
+        let copy = self.folder.join(path);
+        let folder = copy.parent().unwrap_or(&self.folder);
+        fs::create_dir_all(folder).map_err(self.cannot())?;
+        let mut to = fs::File::create(&copy).map_err(self.cannot())?;
+        self.bytes += io::copy(&mut file, &mut to).map_err(self.cannot())?;
+        // Git asks the attributes of a path in its folder and in all above.
+        for above in Path::new(path).ancestors().skip(1) {
+            if !self.attributes.insert(above.to_owned()) {
+                break;
+            }
+            let attributes = above.join(".gitattributes");
+            if let Ok(Found::File(mut file, _)) = self.tree.look(&attributes) {
+                let to = fs::File::create(self.folder.join(attributes));
+                let copied = to.and_then(|mut to| io::copy(&mut file, &mut to));
+                copied.map_err(self.cannot())?;
+            }
+        }
+        let mode = if is_executable(meta) {
+            0o100_755
+        } else {
+            0o100_644
+        };
+        self.files.push((path.to_owned(), mode));
+        Ok(())
+    }
+
+    fn git(&self) -> super::Git {
+        super::Git::separate(&self.worktree.judge, &self.folder)
+            .env("GIT_OBJECT_DIRECTORY", &self.worktree.objects)
+    }
+
+    /// Which of the files a program of the person's is to read before git does.
+    fn filtered(&self) -> Result<HashSet<String>> {
+        if !self.filters {
+            return Ok(HashSet::new());
+        }
+        let paths: Vec<&str> = self.files.iter().map(|(path, _)| path.as_str()).collect();
+        let out = self
+            .git()
+            .args(["check-attr", "-z", "--stdin", "filter"])
+            .stdin(paths.join("\0").into_bytes())
+            .output()?;
+        let mut fields = out.split(|byte| *byte == 0).map(String::from_utf8_lossy);
+        let mut found = HashSet::new();
+        // Path, attribute and value by turns.
+        while let (Some(path), Some(_), Some(value)) = (fields.next(), fields.next(), fields.next())
+        {
+            if !matches!(&*value, "unspecified" | "unset" | "set") {
+                found.insert(path.into_owned());
+            }
+        }
+        Ok(found)
+    }
+
+    /// Hashes what is there, and removes it.
+    fn hash(&mut self, edits: &mut Vec<Edit>, odd: &mut Vec<Oddity>) -> Result<()> {
+        let filtered = self.filtered()?;
+        let files = std::mem::take(&mut self.files);
+        let (alone, together): (Vec<_>, Vec<_>) = files
+            .into_iter()
+            .partition(|(path, _)| filtered.contains(path));
+        for (path, mode) in alone {
+            // In the tree, where a filter may look for files beside it.
+            let copy = fs::File::open(self.folder.join(&path)).map_err(self.cannot())?;
+            let out = self
+                .worktree
+                .git()
+                .args(["hash-object", "-w", "--stdin"])
+                .args([format!("--path={path}")])
+                .stdin_file(copy)
+                .output()?;
+            let oid = String::from_utf8_lossy(&out).trim().to_owned();
+            edits.push((path, Some((mode, oid))));
+        }
+        if !together.is_empty() {
+            let input = together
                 .iter()
-                .flat_map(|(p, _)| format!("{}\n", quoted(p)).into_bytes())
+                .flat_map(|(path, _)| format!("{}\n", quoted(path)).into_bytes())
                 .collect();
             let out = self
                 .git()
                 .args(["hash-object", "-w", "--stdin-paths"])
                 .stdin(input)
                 .output()?;
-            let oids = String::from_utf8_lossy(&out)
-                .lines()
-                .map(str::to_owned)
-                .collect::<Vec<_>>();
-            for ((path, mode), oid) in regular.into_iter().zip(oids) {
-                edits.push((path.clone(), Some((mode, oid))));
+            let oids = String::from_utf8_lossy(&out);
+            let mut oids = oids.lines();
+            for (path, mode) in together {
+                match oids.next() {
+                    Some(oid) => edits.push((path, Some((mode, oid.to_owned())))),
+                    None => odd.push(Oddity::Unreadable(path)),
+                }
             }
         }
-        Ok(edits)
+        super::remove_any(&self.folder)?;
+        fs::create_dir(&self.folder).map_err(self.cannot())?;
+        self.attributes.clear();
+        self.bytes = 0;
+        Ok(())
+    }
+}
+
+impl Drop for Copies<'_> {
+    fn drop(&mut self) {
+        let _ = super::remove_any(&self.folder);
     }
 }
 

@@ -316,3 +316,76 @@ fn a_difference_is_that_of_git() {
     }
     drop(p.dir);
 }
+
+#[test]
+fn a_link_that_comes_between_two_looks_is_not_followed() {
+    let place = Place::new(&[]);
+    place.go(&place.base(), &[]);
+    let key = place.dir.path().join("persons");
+    fs::create_dir(&key).unwrap();
+    fs::write(key.join("id_rsa"), "the key\n").unwrap();
+    let secret = Command::new("git")
+        .args(["hash-object", "id_rsa"])
+        .current_dir(&key)
+        .output()
+        .unwrap();
+    let secret = String::from_utf8(secret.stdout).unwrap().trim().to_owned();
+    let kept = || place.repo.blob(&secret).is_ok();
+    // What the look found as a file in a folder is a link by now.
+    symlink(&key, place.at("new")).unwrap();
+    let (path, mut odd) = ("new/id_rsa".to_owned(), Vec::new());
+    let edits = place
+        .worktree
+        .hash(&place.repo, std::slice::from_ref(&path), &mut odd)
+        .unwrap();
+    assert!(!kept());
+    assert_eq!((edits, odd), (Vec::new(), vec![Oddity::Unreadable(path)]));
+    // The file itself, by turns.
+    let (file, link) = (place.at("file"), place.at("link"));
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                fs::write(&link, "mine\n").unwrap();
+                fs::rename(&link, &file).unwrap();
+                symlink(key.join("id_rsa"), &link).unwrap();
+                fs::rename(&link, &file).unwrap();
+            }
+        });
+        for _ in 0..100 {
+            let paths = ["file".to_owned()];
+            let _ = place.worktree.hash(&place.repo, &paths, &mut Vec::new());
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+    assert!(!kept());
+}
+
+#[test]
+fn files_become_what_git_makes_of_them() {
+    let attributes = "*.txt text\n*.up filter=up\n";
+    let place = Place::new(&[(".gitattributes".to_owned(), attributes.as_bytes().to_vec())]);
+    // A filter that runs where the files are.
+    place.write("upper.sh", "tr a-z A-Z\n");
+    let repo = place.dir.path().join("repo");
+    let config = ["config", "filter.up.clean", "sh upper.sh"];
+    let set = Command::new("git").args(config).current_dir(&repo).status();
+    assert!(set.unwrap().success());
+    let worktree = Worktree::open(&place.repo, &place.dir.path().join("ws")).unwrap();
+    place.go(&place.base(), &[]);
+    place.write("upper.sh", "tr a-z A-Z\n");
+    place.write("deep/new/.gitattributes", "*.dat text eol=lf\n");
+    for name in ["crlf.txt", "deep/new/a.dat", "deep/b.dat", "c.up"] {
+        place.write(name, "one\r\ntwo\r\n");
+    }
+    let tree = worktree.scan(&place.repo).unwrap().tree;
+    let text = |path: &str| {
+        let bytes = place.repo.file(&tree, path).unwrap().unwrap();
+        String::from_utf8(bytes).unwrap()
+    };
+    assert_eq!(text("crlf.txt"), "one\ntwo\n");
+    assert_eq!(text("deep/new/a.dat"), "one\ntwo\n");
+    assert_eq!(text("deep/b.dat"), "one\r\ntwo\r\n");
+    assert_eq!(text("c.up"), "ONE\r\nTWO\r\n");
+    assert!(!worktree.judge.join("copies").exists());
+}
