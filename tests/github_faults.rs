@@ -388,6 +388,11 @@ fn every_change_is_a_numbered_effect() {
 #[test]
 fn a_clone_is_lost_and_another_goes_on() {
     let story = Story::told();
+    let asked = |log: &[github::Logged]| {
+        let api = log.iter().filter(|l| !l.route.starts_with("git:"));
+        api.count()
+    };
+    let mut most = 0;
     for stage in 1..STAGES {
         let told = story.go_back(stage);
         story.clone_anew();
@@ -403,7 +408,16 @@ fn a_clone_is_lost_and_another_goes_on() {
             changes(&story.hub.github.log()),
             "stage {stage}"
         );
+        let (before, after) = (asked(&told.log), asked(&story.hub.github.log()));
+        println!("stage {stage}: {after} requests to the API, {before} in the old clone");
+        most = most.max(after.saturating_sub(before));
     }
+    let tasks = story.hub.states().len();
+    println!(
+        "figure: requests to the API more after a clone was lost, at most, {tasks} tasks | {most} | fixed"
+    );
+    // What a clone knows is the ledger's, and that comes by git.
+    assert!(most <= 2 * tasks, "{most} more requests for {tasks} tasks");
 }
 
 /// Each kind of read, where it first happens, with what can go wrong with it.

@@ -30,6 +30,45 @@ fn judge(work: &Path) -> PathBuf {
     repository.path().join("wiz/workspace-0/judge")
 }
 
+/// How much longer the same command takes for a lock of a dead process in its way: for figures, so
+/// nothing is asserted.
+#[test]
+#[ignore = "a figure, for bench/reliability"]
+fn how_long_a_dead_lock_lasts() {
+    let told = &Local::told();
+    // Left a minute ago, or in the moment before.
+    let took = |lock_at: Option<&str>, fresh: bool| {
+        let site = told.before(2, false);
+        if let Some(file) = lock_at {
+            lock(&site.path(file), false);
+            if fresh {
+                let file = File::options().write(true).open(site.path(file)).unwrap();
+                file.set_modified(SystemTime::now()).unwrap();
+            }
+        }
+        let began = Instant::now();
+        let out = told.again(&site, 2);
+        assert_eq!(out.code, 0, "{}", out.said);
+        began.elapsed()
+    };
+    for (fresh, when) in [(false, "a minute ago"), (true, "just now")] {
+        let mut most = Duration::ZERO;
+        for file in [
+            "repo/.git/refs/pertask/runs/wiz.lock",
+            "repo/.git/refs/heads/pertask/wiz/main.lock",
+        ] {
+            for _ in 0..10 {
+                let without = took(None, false);
+                most = most.max(took(Some(file), fresh).saturating_sub(without));
+            }
+        }
+        let most = most.as_millis();
+        println!(
+            "figure: time that a lock costs whose process died {when}, longest of 20 | {most} ms | fixed"
+        );
+    }
+}
+
 /// A lock with an owner, or without one.
 fn lock(path: &Path, held: bool) -> Option<File> {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
