@@ -242,7 +242,11 @@ impl Patience {
     }
 }
 
-/// A lock file of which no living process of this machine holds a descriptor, older than a second.
+/// How long a lock has to be there before it can be nobody's: many times what lies between closing and
+/// renaming it, and short enough that a run goes on within a second of a kill.
+const OLD: Duration = Duration::from_millis(600);
+
+/// A lock file of which no living process of this machine holds a descriptor, older than [`OLD`].
 ///
 /// Git and libgit2 keep the descriptor open from creating the lock until just before the rename,
 /// so an old lock that nobody has open belongs to a process that was killed. What another user's
@@ -256,7 +260,7 @@ fn abandoned(lock: &Path) -> bool {
     let old = lock.metadata().is_ok_and(|m| {
         let age = m.modified().ok().and_then(|t| t.elapsed().ok());
         let visible = user.is_root() || m.uid() == user.as_raw();
-        visible && age.is_some_and(|age| age > Duration::from_secs(1))
+        visible && age.is_some_and(|age| age > OLD)
     });
     if plant::is("living-lock-is-taken") {
         return lock.exists();
