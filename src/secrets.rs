@@ -190,12 +190,11 @@ impl Secrets {
     pub fn join(&mut self, other: Self) -> Vec<String> {
         let mut new = Vec::new();
         for known in other.known {
-            match self.known.iter_mut().find(|k| k.value == known.value) {
-                Some(same) => same.certain |= known.certain,
-                None => {
-                    new.push(known.value.clone());
-                    self.known.push(known);
-                }
+            if let Some(same) = self.known.iter_mut().find(|k| k.value == known.value) {
+                same.certain |= known.certain;
+            } else {
+                new.push(known.value.clone());
+                self.known.push(known);
             }
         }
         new

@@ -229,7 +229,7 @@ impl Worktree {
             || in_index.len() > MANY
             || in_index
                 .iter()
-                .any(|c| is_submodule(&c.before) || is_submodule(&c.after))
+                .any(|c| is_submodule(c.before.as_ref()) || is_submodule(c.after.as_ref()))
         {
             return self.reset(repo, target, sparse);
         }
@@ -493,21 +493,21 @@ impl Worktree {
     }
 }
 
-/// Patterns of a cone, as `git sparse-checkout set --cone` writes them.
-fn is_submodule(entry: &Option<Entry>) -> bool {
-    entry.as_ref().is_some_and(|e| e.mode == GITLINK)
+fn is_submodule(entry: Option<&Entry>) -> bool {
+    entry.is_some_and(|e| e.mode == GITLINK)
 }
 
 /// Whether changes can be written to disk one by one.
 fn is_plain(changes: &[Change]) -> bool {
     changes.len() <= MANY
         && !changes.iter().any(|c| {
-            is_submodule(&c.before)
-                || is_submodule(&c.after)
+            is_submodule(c.before.as_ref())
+                || is_submodule(c.after.as_ref())
                 || c.path.rsplit('/').next() == Some(".gitattributes")
         })
 }
 
+/// Patterns of a cone, as `git sparse-checkout set --cone` writes them.
 fn cone(dirs: &[String]) -> String {
     let mut lines = vec!["/*".to_owned(), "!/*/".to_owned()];
     let mut parents = std::collections::BTreeSet::new();

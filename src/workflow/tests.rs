@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use serde_json::Value;
 
@@ -270,11 +271,8 @@ impl<'a> Expression<'a> {
     }
 }
 
-/// GitHub cancels a run whose job is to wait for the group that the run holds, and drops a waiting run
-/// in favour of the next in its group.
-#[test]
-fn no_run_waits_for_itself_and_nobody_drops_another() {
-    let [main, order] = rendered("").map(|text| yaml(&text));
+/// What starts the workflow, as its expressions see it.
+fn events() -> [(&'static str, Value); 8] {
     let pull =
         serde_json::json!({"head": {"ref": "pertask/wiz/1-types", "repo": {"full_name": "o/r"}}});
     let event = |name: &str, git_ref: &str, inputs: Value, more: Value| {
@@ -289,7 +287,7 @@ fn no_run_waits_for_itself_and_nobody_drops_another() {
     let none = || serde_json::json!({});
     let comment = |body: &str| serde_json::json!({"comment": {"body": body}, "issue": {"pull_request": {"url": "there"}}});
     let main_ref = "refs/heads/main";
-    let events = [
+    [
         ("schedule", event("schedule", main_ref, none(), none())),
         ("wake", event("workflow_dispatch", main_ref, none(), none())),
         (
@@ -341,10 +339,17 @@ fn no_run_waits_for_itself_and_nobody_drops_another() {
                 serde_json::json!({"pull_request": pull}),
             ),
         ),
-    ];
+    ]
+}
+
+/// GitHub cancels a run whose job is to wait for the group that the run holds, and drops a waiting run
+/// in favour of the next in its group.
+#[test]
+fn no_run_waits_for_itself_and_nobody_drops_another() {
+    let [main, order] = rendered("").map(|text| yaml(&text));
     let decide = &main["jobs"]["decide"];
     let mut table = String::new();
-    for (what, event) in events {
+    for (what, event) in events() {
         let group =
             |of: &Value| Expression::text(of["concurrency"]["group"].as_str().unwrap(), &event);
         let runs = |job: &str| {
@@ -358,8 +363,9 @@ fn no_run_waits_for_itself_and_nobody_drops_another() {
                 "{what}: {name}"
             );
         }
-        table += &format!(
-            "{what}: {}{}{}\n",
+        let _ = writeln!(
+            table,
+            "{what}: {}{}{}",
             if runs("wake") { "wakes, " } else { "" },
             if runs("decide") { "decides, " } else { "" },
             group(decide),
