@@ -11,7 +11,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -115,7 +115,7 @@ impl Supervisor {
 
 /// Writes a note whole. One that cannot be written is none: the exit code says nearly the same.
 #[cfg(target_os = "linux")]
-fn note(folder: &Path, name: &str, text: &str) {
+fn note(folder: &std::path::Path, name: &str, text: &str) {
     let new = folder.join("new");
     if fs::write(&new, text).is_ok() {
         let _ = fs::rename(new, folder.join(name));
