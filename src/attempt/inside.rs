@@ -1,4 +1,4 @@
-//! Files below a folder that an agent may write to, written without following a link.
+//! Files below a folder that an agent may write to, written and read without following a link.
 //!
 //! An agent that has ended leaves links where it likes, and one that is cut off may still be moving
 //! things. So each folder on the way is opened from the one before it, and whatever stands there that
@@ -34,6 +34,24 @@ pub(super) fn write(root: &Path, path: &Path, bytes: &[u8], mode: RawMode) -> io
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
     let file = openat(&folder, name, flags, permissions(mode))?;
     File::from(file).write_all(bytes)
+}
+
+/// Opens a file for reading that an agent may have put there, in a folder that it may have put there
+/// itself.
+///
+/// # Errors
+/// When it cannot be opened; [`Errno::LOOP`] when it or its folder is a link.
+pub(super) fn open_file(file: &Path) -> rustix::io::Result<OwnedFd> {
+    let (Some(folder), Some(name)) = (file.parent(), file.file_name()) else {
+        return Err(Errno::INVAL);
+    };
+    let folder = match open(folder, FOLDER | OFlags::NOFOLLOW, Mode::empty()) {
+        Err(Errno::NOTDIR) => return Err(Errno::LOOP),
+        other => other?,
+    };
+    // Nor is a pipe waited on.
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    openat(&folder, name, flags, Mode::empty())
 }
 
 /// The folder at `path` below `root`.

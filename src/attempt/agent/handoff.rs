@@ -7,10 +7,10 @@
 use std::io::Read as _;
 use std::path::Path;
 
-use rustix::fs::{Mode, OFlags};
 use serde_json::{Map, Value};
 
 use super::text::{STRING_MAX, clean, clean_line};
+use crate::attempt::inside;
 use crate::run::order::{Handoff, HandoffStatus, ThreadAnswer};
 
 /// Largest handoff file that is read, in bytes.
@@ -69,9 +69,7 @@ pub fn find(file: &Path, said: &[&str], masked: &dyn Fn(&str) -> String) -> Foun
 ///
 /// What stands there instead, for people.
 pub(super) fn read(file: &Path) -> Result<Option<String>, String> {
-    // The agent may have put a link or a pipe there: do not follow the one, do not wait on the other.
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let opened = match rustix::fs::open(file, flags, Mode::empty()) {
+    let opened = match inside::open_file(file) {
         Ok(opened) => std::fs::File::from(opened),
         Err(rustix::io::Errno::NOENT) => return Ok(None),
         Err(rustix::io::Errno::LOOP) => return Err("the handoff file is a link".to_owned()),

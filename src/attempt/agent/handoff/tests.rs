@@ -216,6 +216,16 @@ fn the_file_comes_first_whatever_was_said() {
     std::os::unix::fs::symlink("/etc/passwd", &file).unwrap();
     assert_eq!(status(&file), blocked("the handoff file is a link"));
     fs::remove_file(&file).unwrap();
+    // Its folder too may be one.
+    let link = file.with_file_name("link");
+    let elsewhere = file.with_file_name("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    fs::write(elsewhere.join("said"), "not for us").unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &link).unwrap();
+    assert_eq!(read(&elsewhere.join("said")), Ok(Some("not for us".into())));
+    let behind = Err("the handoff file is a link".to_owned());
+    assert_eq!(read(&link.join("said")), behind);
+
     fs::create_dir(&file).unwrap();
     assert_eq!(
         status(&file),
