@@ -4,12 +4,14 @@
 //! folder between two looks: each part is opened in the one before and never followed. Not against
 //! hard links, which need the right to read what they name.
 
+use std::ffi::{OsStr, OsString};
 use std::fs::{File, Metadata};
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 
 /// A folder, held open.
 #[derive(Debug)]
@@ -46,7 +48,7 @@ impl Beneath {
     }
 
     /// The folder a path is in, opened, and the last part of the path.
-    fn parent<'p>(&self, path: &'p Path) -> io::Result<(OwnedFd, &'p std::ffi::OsStr)> {
+    fn parent<'p>(&self, path: &'p Path) -> io::Result<(OwnedFd, &'p OsStr)> {
         let mut parts = path.components().map(|part| match part {
             Component::Normal(name) => Ok(name),
             _ => Err(io::Error::from(io::ErrorKind::InvalidInput)),
@@ -90,6 +92,30 @@ impl Beneath {
             }
             _ => Ok(Found::Other),
         }
+    }
+
+    /// Names of at most `most` of what is in a folder at a path in it, in order.
+    ///
+    /// # Errors
+    /// When it is no folder, or cannot be read.
+    pub fn names(&self, path: &Path, most: usize) -> io::Result<Vec<OsString>> {
+        let (parent, name) = self.parent(path)?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let folder = rustix::fs::openat(&parent, name, flags, Mode::empty())?;
+        let mut names = Vec::new();
+        for entry in Dir::new(folder)? {
+            let entry = entry?;
+            let name = entry.file_name().to_bytes();
+            if matches!(name, b"." | b"..") {
+                continue;
+            }
+            if names.len() == most {
+                break;
+            }
+            names.push(OsStr::from_bytes(name).to_owned());
+        }
+        names.sort();
+        Ok(names)
     }
 
     /// A plain file's content; an error when it is none, or larger than `most`.
@@ -169,5 +195,12 @@ mod tests {
         assert_eq!(fs::read_dir(at("out")).unwrap().count(), 1);
         assert_eq!(read("key").as_deref(), Some(&b"x"[..]));
         assert!(Beneath::open(&at("in/a/link")).is_err());
+        let names = |path: &str, most| beneath.names(Path::new(path), most).ok();
+        let all = ["b", "link"].map(OsString::from).to_vec();
+        assert_eq!(names("a", 9), Some(all));
+        assert_eq!(names("a", 1).map(|names| names.len()), Some(1));
+        for path in ["a/link", "a/b/file", "key", "none", ".."] {
+            assert_eq!(names(path, 9), None, "{path}");
+        }
     }
 }

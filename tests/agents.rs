@@ -72,6 +72,10 @@ impl Attempt {
         self.inv.parent_env.push((name.into(), value.into()));
     }
 
+    fn unset(&mut self, name: &str) {
+        self.inv.parent_env.retain(|(found, _)| found != name);
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }

@@ -326,6 +326,60 @@ fn usage_limits_without_end_are_for_a_person() {
     }
 }
 
+/// Codex says why a turn failed in the session that it records.
+#[test]
+fn a_usage_limit_of_codex_is_read_from_its_session() {
+    let site = Site::in_folder(tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap());
+    site.agent(
+        r#"day="$CODEX_HOME/sessions/2026/11/23"; mkdir -p "$day"
+        echo '{"type":"thread.started","thread_id":"t1"}'
+        if [ ! -e "$OUT/good" ]; then
+            echo '{"type":"turn.failed","error":{"message":"Try again at 8 PM."}}'
+            {
+                printf '{"type":"event_msg","payload":{"type":"token_count","rate_limits":{"primary":'
+                printf '{"used_percent":100.0,"resets_at":%s}}}}\n' $(($(date +%s) + 7200))
+                printf '{"type":"event_msg","payload":{"type":"task_complete","error":'
+                printf '{"codex_error_info":"usage_limit_exceeded"}}}\n'
+            } > "$day/rollout-t1.jsonl"
+            exit 1
+        fi
+        echo x > one.txt; complete
+        echo '{"type":"turn.completed","usage":{"input_tokens":1,"output_tokens":1}}'"#,
+    );
+    site.plan(ONE, "adapter = \"codex\"", "[limits]\nattempts = 1\n");
+    let out = start(&site);
+    insta::assert_snapshot!(timeless(&waiting(&site, &out)), @r"
+    exit 75
+    - the usage limit of the agent script to end at <when>; then `git pertask continue wiz` goes on (`git pertask retry wiz` tries it before), or name another agent in `.pertask/config.toml`, commit it, and `git pertask amend wiz`
+    ");
+    site.touch("good");
+    assert_eq!(site.pertask(&["retry"]).code, 0);
+    assert_eq!(site.task("one"), "review");
+}
+
+/// Of a rate limit nobody says when it ends.
+#[test]
+fn a_rate_limit_is_waited_for_some_minutes() {
+    let site = claude(
+        ONE,
+        r#"[ -e "$OUT/good" ] && { work; costs 0.1; exit; }
+        printf '{"type":"result","subtype":"success","is_error":true,"api_error_status":429,'
+        printf '"result":"API Error: 429","total_cost_usd":0}\n'; exit 1"#,
+        "[limits]\nattempts = 1\n",
+    );
+    let run = site.spawn(&["start", "wiz", "--mode", "per-task"]);
+    wait_until(|| run.said_so_far().contains("by itself"));
+    run.signal(Signal::INT);
+    assert_eq!(run.end().code, 130);
+    let attempt = &site.state()["items"][0]["attempts"][0];
+    let at = |field: &str| -> jiff::Timestamp { attempt[field].as_str().unwrap().parse().unwrap() };
+    let waited = at("limited_until").duration_since(at("finished"));
+    assert!((290..=300).contains(&waited.as_secs()), "{waited}");
+    site.touch("good");
+    assert_eq!(site.pertask(&["retry"]).code, 0);
+    assert_eq!(site.task("one"), "review");
+}
+
 /// Times of day as `<when>`.
 fn timeless(text: &str) -> String {
     let mut out = Vec::new();

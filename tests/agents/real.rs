@@ -148,6 +148,47 @@ fn a_model_that_is_not_there_is_a_failure() {
     }
 }
 
+/// With the login of a subscription: a key has no windows of usage.
+#[test]
+#[ignore = "real agents: tests/agents/run"]
+fn usage_limits_are_recognised_with_their_end() {
+    let until = jiff::Timestamp::from_second(jiff::Timestamp::now().as_second() + 7200).unwrap();
+    let model = Model::scripted(vec![Turn::Limit {
+        until: until.as_second(),
+    }]);
+    let mut claude = claude(&model);
+    claude.unset("ANTHROPIC_API_KEY");
+    claude.set("CLAUDE_CODE_OAUTH_TOKEN", "not-a-real-token");
+    for attempt in [claude, codex(&model)] {
+        let outcome = attempt.run();
+        let report = &outcome.report;
+        assert_eq!(
+            (report.limited, report.limited_until),
+            (true, Some(until)),
+            "{report:?}"
+        );
+        assert!(!attempt.path("settings").exists());
+    }
+}
+
+#[test]
+#[ignore = "real agents: tests/agents/run"]
+fn rate_limits_are_recognised() {
+    let model = Model::scripted(vec![Turn::Fail {
+        status: 429,
+        message: "Too many requests in this minute".into(),
+    }]);
+    for attempt in [claude(&model), codex(&model)] {
+        let before = jiff::Timestamp::now();
+        let outcome = attempt.run();
+        let report = &outcome.report;
+        assert!(report.limited, "{report:?}");
+        let minutes = std::time::Duration::from_mins(5);
+        let until = report.limited_until.unwrap();
+        assert!(before + minutes <= until && until <= jiff::Timestamp::now() + minutes);
+    }
+}
+
 #[test]
 #[ignore = "real agents: tests/agents/run"]
 fn claude_stops_at_its_money_limit() {

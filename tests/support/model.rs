@@ -29,6 +29,8 @@ pub enum Turn {
     Say(String),
     /// The server answers with this HTTP status and message instead.
     Fail { status: u16, message: String },
+    /// The account has used what it may, and there is more at this time, in seconds since 1970.
+    Limit { until: i64 },
 }
 
 /// What a script sees of a request.
@@ -126,6 +128,7 @@ fn answer(
     let path = target.split('?').next().unwrap_or_default();
     let body: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
     let streamed = body["stream"] == true;
+    let mut headers = String::new();
     let (status, kind, text) = match path {
         "POST /v1/messages" | "POST /v1/responses" => {
             let messages = path.ends_with("messages");
@@ -138,9 +141,26 @@ fn answer(
             requests.lock().unwrap().push(request.clone());
             match turn {
                 Turn::Fail { status, message } => {
-                    let error = json!({ "type": "not_found_error", "message": message });
+                    "x-should-retry: false\r\n".clone_into(&mut headers);
+                    let kind = match status {
+                        429 => "rate_limit_error",
+                        _ => "not_found_error",
+                    };
+                    let error = json!({ "type": kind, "message": message });
                     let body = json!({ "type": "error", "error": error });
                     (status, "application/json", body.to_string())
+                }
+                Turn::Limit { until } => {
+                    headers = used_up(messages, until);
+                    let error = if messages {
+                        json!({ "type": "rate_limit_error", "message": "The limit is reached" })
+                    } else {
+                        json!({ "type": "usage_limit_reached", "resets_at": until,
+                                "message": "The usage limit has been reached",
+                                "plan_type": "plus" })
+                    };
+                    let body = json!({ "type": "error", "error": error });
+                    (429, "application/json", body.to_string())
                 }
                 turn if messages && streamed => (
                     200,
@@ -179,10 +199,36 @@ fn answer(
     write!(
         stream,
         "HTTP/1.1 {status} Scripted\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\
-         connection: close\r\n\r\n{text}",
+         {headers}connection: close\r\n\r\n{text}",
         text.len()
     )?;
     stream.flush()
+}
+
+/// The headers of an account whose window of five hours is full until then.
+fn used_up(messages: bool, until: i64) -> String {
+    let week = until + 300_000;
+    if messages {
+        format!(
+            "x-should-retry: false\r\n\
+             anthropic-ratelimit-unified-status: rejected\r\n\
+             anthropic-ratelimit-unified-reset: {until}\r\n\
+             anthropic-ratelimit-unified-representative-claim: five_hour\r\n\
+             anthropic-ratelimit-unified-5h-status: rejected\r\n\
+             anthropic-ratelimit-unified-5h-reset: {until}\r\n\
+             anthropic-ratelimit-unified-overage-status: rejected\r\n"
+        )
+    } else {
+        format!(
+            "x-codex-plan-type: plus\r\n\
+             x-codex-primary-used-percent: 100\r\n\
+             x-codex-primary-window-minutes: 300\r\n\
+             x-codex-primary-reset-at: {until}\r\n\
+             x-codex-secondary-used-percent: 80\r\n\
+             x-codex-secondary-window-minutes: 10080\r\n\
+             x-codex-secondary-reset-at: {week}\r\n"
+        )
+    }
 }
 
 /// Method with path, and the body.
@@ -309,7 +355,7 @@ fn content(turn: &Turn, request: &Request) -> (Value, &'static str) {
             json!({ "command": command, "description": "Run a command" }),
         ),
         Turn::Say(text) => (json!({ "type": "text", "text": text }), "end_turn"),
-        Turn::Fail { .. } => unreachable!("failures are answered before"),
+        Turn::Fail { .. } | Turn::Limit { .. } => unreachable!("failures are answered before"),
     }
 }
 
@@ -363,7 +409,7 @@ fn response_events(turn: &Turn, request: &Request) -> Vec<Value> {
             "type": "message", "role": "assistant", "id": format!("msg_{}", request.results),
             "content": [{ "type": "output_text", "text": text }],
         }),
-        Turn::Fail { .. } => unreachable!("failures are answered before"),
+        Turn::Fail { .. } | Turn::Limit { .. } => unreachable!("failures are answered before"),
     };
     let id = format!("resp_{}", request.results);
     vec![

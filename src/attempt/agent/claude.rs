@@ -10,8 +10,8 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{
-    ERROR_MAX, EVENT_MAX, Invocation, Prepared, Progress, Reader, Said, activity, configured,
-    login, shown_path, text,
+    ERROR_MAX, EVENT_MAX, Invocation, Limit, Prepared, Progress, Reader, Said, activity,
+    configured, login, shown_path, text,
 };
 use crate::attempt::process::{Env, Flow, Lines};
 
@@ -128,8 +128,7 @@ impl Reader for Events {
         }
         if self.said.error.is_none() {
             // Whatever limit was near, the work got done.
-            self.said.limited = false;
-            self.said.limited_until = None;
+            self.said.limit = None;
         }
         self.said
     }
@@ -166,11 +165,8 @@ impl Events {
 
     fn limit(&mut self, info: &Value) {
         // The newest word counts: after a refusal it may have been let through.
-        self.said.limited = info["status"] == "rejected";
-        self.said.limited_until = info["resetsAt"]
-            .as_i64()
-            .and_then(|at| Timestamp::from_second(at).ok())
-            .filter(|_| self.said.limited);
+        let until = || Timestamp::from_second(info["resetsAt"].as_i64()?).ok();
+        self.said.limit = (info["status"] == "rejected").then(|| Limit::Usage { until: until() });
     }
 
     fn result(&mut self, event: &Value) {
@@ -205,6 +201,13 @@ impl Events {
             (None, true) => subtype.to_owned(),
         };
         said.error = Some(text::clean(&what, ERROR_MAX));
+        // That of requests for each minute, say, is told by the status alone.
+        if event["api_error_status"] == 429 && said.limit.is_none() {
+            said.limit = Some(match event["api_error"].as_str() {
+                Some("usage_limit_reached") => Limit::Usage { until: None },
+                _ => Limit::Rate,
+            });
+        }
     }
 }
 
@@ -304,7 +307,7 @@ mod tests {
             (Some(0.25), Some(22), Some(3))
         );
         assert_eq!(said.error, None);
-        assert_eq!(said.limited_until, None);
+        assert_eq!(said.limit, None);
         assert_eq!(said.last_message.as_deref(), Some("the end"));
         let tokens = |tokens| Progress::Cost {
             usd: None,
@@ -358,15 +361,30 @@ mod tests {
         let failed = r#"{"type":"result","subtype":"success","is_error":true,"result":"limit"}"#;
         let event = r#"{"type":"rate_limit_event",
             "rate_limit_info":{"status":"rejected","resetsAt":1800000000}}"#;
-        let said = read(&[INIT, event, failed]).0;
-        assert_eq!(
-            said.limited_until,
-            Some("2027-01-15T08:00:00Z".parse().unwrap())
-        );
+        let limit = |lines: &[&str]| read(lines).0.limit;
+        let until = "2027-01-15T08:00:00Z".parse().ok();
+        assert_eq!(limit(&[INIT, event, failed]), Some(Limit::Usage { until }));
+        let when = event.replace("1800000000", "null");
+        let unknown = Some(Limit::Usage { until: None });
+        assert_eq!(limit(&[INIT, &when, failed]), unknown);
         let warned = event.replace("rejected", "allowed_warning");
-        assert_eq!(read(&[INIT, &warned, failed]).0.limited_until, None);
+        assert_eq!(limit(&[INIT, &warned, failed]), None);
         let prose = r#"{"type":"assistant","message":{"content":[{"type":"text",
             "text":"rate_limit_event rejected resetsAt 1800000000"}]}}"#;
-        assert_eq!(read(&[INIT, prose, failed]).0.limited_until, None);
+        assert_eq!(limit(&[INIT, prose, failed]), None);
+        // Without an event there is the status.
+        let status = |how: &str| failed.replace("\"limit\"", how);
+        let refused = status(r#""limit","api_error_status":429"#);
+        assert_eq!(limit(&[INIT, &refused]), Some(Limit::Rate));
+        assert_eq!(
+            limit(&[INIT, event, &refused]),
+            Some(Limit::Usage { until })
+        );
+        let reached = status(r#""","api_error_status":429,"api_error":"usage_limit_reached""#);
+        assert_eq!(limit(&[INIT, &reached]), unknown);
+        let overloaded = status(r#""limit","api_error_status":529"#);
+        assert_eq!(limit(&[INIT, &overloaded]), None);
+        let worked = refused.replace("true", "false");
+        assert_eq!(limit(&[INIT, event, &worked]), None);
     }
 }

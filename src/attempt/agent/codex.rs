@@ -6,18 +6,32 @@
 //!
 //! Its sandbox (bubblewrap, Codex 0.169) cannot be set up inside Landlock, which forbids mounts: none
 //! of its commands would run. So inside our confinement it runs with its own switched off.
+//!
+//! Why a turn failed its events say in prose alone. What it is in words for programs, and when a limit
+//! ends, is in the session that it records in its settings folder (`codex-rs/protocol/src/protocol.rs`,
+//! `CodexErrorInfo` and `RateLimitSnapshot`). An agent can write there too: the worst that comes of it
+//! is an attempt that does not count, as often as such attempts may follow each other.
 
 use std::ffi::OsString;
+use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{
-    ERROR_MAX, EVENT_MAX, Invocation, Prepared, Progress, Reader, Said, Usage, activity,
+    ERROR_MAX, EVENT_MAX, Invocation, Limit, Prepared, Progress, Reader, Said, Usage, activity,
     configured, handoff, login, shown_path, text,
 };
 use crate::attempt::process::{Env, Flow, Lines};
+use crate::beneath::{Beneath, Found};
+
+/// How much of a session's end is read, in bytes.
+const SESSION_END: u64 = 256 * 1024;
+
+/// Most that are looked at in a folder of sessions.
+const SESSIONS: usize = 100;
 
 /// Longest message kept, in characters.
 const MESSAGE_MAX: usize = 256 * 1024;
@@ -40,16 +54,16 @@ pub(super) fn prepare(inv: &Invocation, env: &mut Env) -> anyhow::Result<Prepare
     Ok(Prepared {
         argv: arguments(inv, &folder.join(LAST_MESSAGE)),
         lines: Lines::Every { max: EVENT_MAX },
-        reader: reader(inv.workdir.clone(), folder.join(LAST_MESSAGE)),
+        reader: reader(inv.workdir.clone(), folder),
         login: copy,
     })
 }
 
-/// Reads the events of a run in this workspace, and then its last message from a file.
-pub(super) fn reader(workdir: PathBuf, last_file: PathBuf) -> Box<dyn Reader> {
+/// Reads the events of a run in this workspace, and then what it left in its settings folder.
+pub(super) fn reader(workdir: PathBuf, settings: PathBuf) -> Box<dyn Reader> {
     Box::new(Events {
         workdir,
-        last_file,
+        settings,
         ..Events::default()
     })
 }
@@ -68,7 +82,6 @@ fn arguments(inv: &Invocation, last_file: &Path) -> Vec<OsString> {
             "--color",
             "never",
             "--skip-git-repo-check",
-            "--ephemeral",
             "--ignore-user-config",
             "--ignore-rules",
             // Keeps its own key from the commands it runs.
@@ -98,7 +111,7 @@ fn arguments(inv: &Invocation, last_file: &Path) -> Vec<OsString> {
 #[derive(Default)]
 struct Events {
     workdir: PathBuf,
-    last_file: PathBuf,
+    settings: PathBuf,
     said: Said,
     usage: Option<Usage>,
     turns: u32,
@@ -156,8 +169,14 @@ impl Reader for Events {
             let ended = || "it ended without completing its turn".to_owned();
             self.said.error = Some(self.last_error.take().unwrap_or_else(ended));
         }
+        if self.said.error.is_some()
+            && let Some(id) = &self.said.session
+            && let Ok(session) = session(&self.settings, id)
+        {
+            self.said.limit = limit(&session);
+        }
         // Whole, where the event may have been too long for a line.
-        if let Ok(Some(message)) = handoff::read(&self.last_file) {
+        if let Ok(Some(message)) = handoff::read(&self.settings.join(LAST_MESSAGE)) {
             self.said.last_message = Some(text::clean(&message, MESSAGE_MAX));
         }
         self.said.tokens = self.tokens();
@@ -214,6 +233,77 @@ impl Events {
     fn tokens(&self) -> Option<u64> {
         self.usage.map(|u| u.input.saturating_add(u.output))
     }
+}
+
+/// The end of what it recorded of a session.
+fn session(settings: &Path, id: &str) -> io::Result<String> {
+    let folder = Beneath::open(settings)?;
+    // sessions/2026/11/23/rollout-2026-11-23T18-12-09-ID.jsonl
+    let mut folders = vec![PathBuf::from("sessions")];
+    for _ in 0..3 {
+        let mut inner = Vec::new();
+        for folder_in in folders {
+            // What is none is passed over.
+            let names = folder.names(&folder_in, SESSIONS).unwrap_or_default();
+            inner.extend(names.into_iter().map(|name| folder_in.join(name)));
+        }
+        inner.truncate(SESSIONS);
+        folders = inner;
+    }
+    let name = format!("-{id}.jsonl");
+    let mut files = folders.iter().filter_map(|folder_in| {
+        let names = folder.names(folder_in, SESSIONS).ok()?;
+        let mut named = names
+            .into_iter()
+            .filter(|found| found.to_string_lossy().ends_with(&name));
+        Some(folder_in.join(named.next()?))
+    });
+    let file = files.next().ok_or(io::ErrorKind::NotFound)?;
+    let Found::File(mut file, meta) = folder.look(&file)? else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    file.seek(SeekFrom::Start(meta.len().saturating_sub(SESSION_END)))?;
+    let mut end = Vec::new();
+    file.take(SESSION_END).read_to_end(&mut end)?;
+    Ok(String::from_utf8_lossy(&end).into_owned())
+}
+
+/// The limit because of which a session's last turn failed, from the end of its record.
+pub(super) fn limit(session: &str) -> Option<Limit> {
+    let mut why = Value::Null;
+    let mut limits = Value::Null;
+    for line in session.lines() {
+        // The first may be a part of one.
+        let Ok(mut event) = serde_json::from_str::<Value>(line) else {
+            continue;
+        };
+        if event["type"] != "event_msg" {
+            continue;
+        }
+        match event["payload"]["type"].as_str() {
+            Some("task_complete") => why = event["payload"]["error"]["codex_error_info"].take(),
+            Some("token_count") if event["payload"]["rate_limits"].is_object() => {
+                limits = event["payload"]["rate_limits"].take();
+            }
+            _ => {}
+        }
+    }
+    let failed = &why["response_too_many_failed_attempts"];
+    if failed["http_status_code"] == 429 {
+        return Some(Limit::Rate);
+    }
+    if why != "usage_limit_exceeded" {
+        return None;
+    }
+    // It is let in again when the last of the windows that are full ends.
+    let ends = ["primary", "secondary"].iter().filter_map(|name| {
+        let window = &limits[name];
+        window["used_percent"]
+            .as_f64()
+            .filter(|used| *used >= 100.0)?;
+        Timestamp::from_second(window["resets_at"].as_i64()?).ok()
+    });
+    Some(Limit::Usage { until: ends.max() })
 }
 
 /// What begins, in one line.
@@ -310,5 +400,82 @@ mod tests {
             read(&["{", r#"{"type":5}"#, "[]"]).0.error.as_deref(),
             Some(ended)
         );
+    }
+
+    const TOLD: &str = r#"{"type":"event_msg","payload":{"type":"token_count","info":null,"rate_limits":{
+        "primary":{"used_percent":100.0,"window_minutes":300,"resets_at":1795464730},
+        "secondary":{"used_percent":80.0,"window_minutes":10080,"resets_at":1795764730}}}}"#;
+
+    /// The end of a session that ended so.
+    fn ended(how: &str, limits: &str) -> String {
+        let told = TOLD.replace('\n', "");
+        let [told, of] = [told.as_str(), limits].map(|l| if l.is_empty() { "{" } else { l });
+        let of = of.replace("TOLD", told);
+        format!(
+            "cut off\\n\"}}}}\n{of}\n{{\"type\":\"event_msg\",\"payload\":{{\"type\":\"task_complete\",\
+             \"error\":{how}}}}}\n"
+        )
+    }
+
+    #[test]
+    fn limits_are_told_from_other_failures() {
+        let usage = r#"{"message":"Wait.","codex_error_info":"usage_limit_exceeded"}"#;
+        let at = |s| Timestamp::from_second(s).ok();
+        let until = |text: &str| match limit(text) {
+            Some(Limit::Usage { until }) => until,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(until(&ended(usage, "TOLD")), at(1_795_464_730));
+        let both = TOLD.replace('\n', "").replace("80.0", "100.0");
+        assert_eq!(until(&ended(usage, &both)), at(1_795_764_730));
+        // Without a word on when it ends.
+        assert_eq!(until(&ended(usage, "")), None);
+        let none = TOLD.replace('\n', "").replace("1795464730", "null");
+        assert_eq!(until(&ended(usage, &none)), None);
+        let rate = |status: u16| {
+            format!(
+                r#"{{"codex_error_info":{{"response_too_many_failed_attempts":{{"http_status_code":{status}}}}}}}"#
+            )
+        };
+        assert_eq!(limit(&ended(&rate(429), "TOLD")), Some(Limit::Rate));
+        for other in [
+            &rate(503),
+            "null",
+            r#"{"message":"usage_limit_exceeded","codex_error_info":"other"}"#,
+        ] {
+            assert_eq!(limit(&ended(other, "TOLD")), None, "{other}");
+        }
+        assert_eq!(limit(""), None);
+        // A later turn that went well.
+        let later = ended(usage, "TOLD") + &ended("null", "");
+        assert_eq!(limit(&later), None);
+    }
+
+    /// Wherever an agent puts a link, nothing is read through it.
+    #[test]
+    fn its_session_is_found_and_no_link_is_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |path: &str| folder.path().join(path);
+        let day = "codex/sessions/2026/11/23";
+        let file = format!("{day}/rollout-2026-11-23T18-12-09-t1.jsonl");
+        std::fs::create_dir_all(at(day)).unwrap();
+        std::fs::write(at("codex/sessions/2026/file"), "").unwrap();
+        std::fs::write(at(&format!("{day}/rollout-a-t2.jsonl")), "other").unwrap();
+        std::fs::write(at(&file), "x".repeat(300 * 1024) + "end").unwrap();
+        let read = || session(&at("codex"), "t1").map_err(|e| e.kind());
+        let text = read().unwrap();
+        assert_eq!((text.len(), text.ends_with("xend")), (256 * 1024, true));
+        assert_eq!(
+            session(&at("codex"), "t3").unwrap_err().kind(),
+            io::ErrorKind::NotFound
+        );
+        for part in [file.as_str(), day, "codex/sessions/2026", "codex/sessions"] {
+            std::fs::rename(at(part), at("elsewhere")).unwrap();
+            std::os::unix::fs::symlink(at("elsewhere"), at(part)).unwrap();
+            assert!(read().is_err(), "{part}");
+            std::fs::remove_file(at(part)).unwrap();
+            std::fs::rename(at("elsewhere"), at(part)).unwrap();
+        }
+        assert!(read().is_ok());
     }
 }

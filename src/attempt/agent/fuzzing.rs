@@ -27,6 +27,10 @@ pub fn stream(
     }
     splitter.finish(&mut line);
     let said = reader.finish();
+    if adapter == Adapter::Codex {
+        // Its record of a session has lines of the same kind.
+        let _ = codex::limit(&String::from_utf8_lossy(bytes));
+    }
     let kept = [
         said.version,
         said.model,

@@ -122,11 +122,23 @@ struct Said {
     usage: Option<Usage>,
     turns: Option<u32>,
     error: Option<String>,
-    limited: bool,
-    limited_until: Option<Timestamp>,
+    limit: Option<Limit>,
     over_budget: bool,
     last_message: Option<String>,
 }
+
+/// A limit of the model's service that ended an agent's work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Limit {
+    /// What its account may use, and when there is more, if that is known.
+    Usage { until: Option<Timestamp> },
+    /// Too many requests or tokens in a short time.
+    Rate,
+}
+
+/// How long a rate limit lasts at most, as far as the agent's own attempts to outwait it have not
+/// shown: those of today's services are counted by the minute.
+const RATE_LIMIT: Duration = Duration::from_mins(5);
 
 /// Tokens by what they cost.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -358,8 +370,11 @@ fn outcome(inv: &Invocation, ended: &Ended, said: Said, keys: &[String]) -> Outc
         error: said
             .error
             .map(|error| text::clean(&masked(&error), ERROR_MAX)),
-        limited: said.limited,
-        limited_until: said.limited_until,
+        limited: said.limit.is_some(),
+        limited_until: said.limit.and_then(|limit| match limit {
+            Limit::Usage { until } => until,
+            Limit::Rate => Some(Timestamp::now() + RATE_LIMIT),
+        }),
         output_tail: last_bytes(&tail, REPORT_TAIL).to_owned(),
         output_bytes: ended.output.total(),
         left_behind: ended.left_behind,
