@@ -8,6 +8,10 @@
 pub const ALL: &[(&str, &str)] = &[
     ("no-budget", "limits of tasks and runs stop nothing"),
     (
+        "nothing-is-set-aside",
+        "attempts side by side may each cost all that is left to the run",
+    ),
+    (
         "missing-cost-is-nothing",
         "a cost that does not come is no stop",
     ),

@@ -146,6 +146,53 @@ fn the_time_of_a_task_ends_its_attempt_and_is_a_stop_until_it_is_raised() {
     assert_eq!(site.task("one"), "review");
 }
 
+/// Attempts side by side keep to the money of the run together: what is under way may cost all of it, so
+/// the other waits, or each has a limit of its own.
+#[test]
+fn the_money_of_a_run_is_shared_by_what_runs_side_by_side() {
+    let agent = "until [ -e \"$OUT/go\" ]; do sleep 0.02; done; work; costs 0.4";
+    let money = |site: &Site, key: &str| {
+        let arguments = site.out(&format!("arguments-{key}"));
+        let words: Vec<_> = arguments.split(' ').map(str::to_owned).collect();
+        let at = words.iter().position(|w| w == "--max-budget-usd").unwrap();
+        words[at + 1].trim().to_owned()
+    };
+    let both = &["start", "wiz", "--mode", "per-task", "--jobs", "2"];
+
+    let site = claude(TWO, agent, "[limits]\nrun_cost_usd = 1.0\n");
+    let run = site.spawn(both);
+    let waits = |site: &Site| site.status()["waiting_for"][1].to_string();
+    wait_until(|| site.path("out/arguments-one-1").exists());
+    wait_until(|| waits(&site).contains("run_cost_usd"));
+    insta::assert_snapshot!(waits(&site), @r#""the end of an attempt under way, before task 2 of 2, two (two) begins: what it may still cost leaves too little of `run_cost_usd` (`max_cost_usd` under `[agents.NAME]` or `task_cost_usd` lets more run side by side)""#);
+    assert_eq!(asked(&site), ["one-1"]);
+    site.touch("go");
+    let out = run.end();
+    assert_eq!(out.code, 0, "{}", out.all());
+    assert_eq!(
+        (money(&site, "one-1"), money(&site, "two-1")),
+        ("1".into(), "0.6".into())
+    );
+
+    let site = Site::new();
+    site.agent(&format!("{CLAUDE}\n{agent}"));
+    let each = "adapter = \"claude\"\nmax_cost_usd = 0.5";
+    site.plan(TWO, each, "[limits]\nrun_cost_usd = 1.0\n");
+    let run = site.spawn(both);
+    wait_until(|| {
+        ["one", "two"]
+            .iter()
+            .all(|t| site.path(&format!("out/arguments-{t}-1")).exists())
+    });
+    site.touch("go");
+    let out = run.end();
+    assert_eq!(out.code, 0, "{}", out.all());
+    assert_eq!(
+        (money(&site, "one-1"), money(&site, "two-1")),
+        ("0.5".into(), "0.5".into())
+    );
+}
+
 #[test]
 fn the_time_of_a_run_ends_an_attempt_too() {
     let site = Site::new();

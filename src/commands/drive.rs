@@ -593,7 +593,12 @@ fn finish(repo: &Repo, rest: &Rest) -> anyhow::Result<Exit> {
                 | Wait::Base { .. }
         )
     };
-    let elsewhere = |w: &Wait| matches!(w, Wait::Elsewhere { .. } | Wait::Limited { .. });
+    let elsewhere = |w: &Wait| {
+        matches!(
+            w,
+            Wait::Elsewhere { .. } | Wait::SetAside { .. } | Wait::Limited { .. }
+        )
+    };
     Ok(if rest.waits.iter().any(person) {
         Exit::PersonNeeded
     } else if rest.waits.iter().any(elsewhere) {

@@ -69,6 +69,7 @@ pub(super) fn waits(repo: &Repo, state: &State) -> Vec<Wait> {
             state,
         };
         facts.agents = orders.agents();
+        facts.may_cost = orders.may_cost();
         facts.limits = Some(config.limits.clone());
     }
     for item in &state.items {

@@ -270,6 +270,7 @@ impl Driver<'_> {
             since: now,
             deadline: now + CLAIM_SLACK + Duration::from_secs(limit),
             order: None,
+            may_cost_cents: order.may_cost_cents(),
         };
         let added = self.with_order(&publish::attempt_dir(item, attempt), &order)?;
         let said = transition::claimed(&mut state, key, claim.clone())?;

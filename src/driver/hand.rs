@@ -142,6 +142,7 @@ impl Driver<'_> {
             since: now,
             deadline: now + QUEUED + Duration::from_secs(time_limit(&order)),
             order: Some(self.repo.write_blob(&to_json(&order))?),
+            may_cost_cents: order.may_cost_cents(),
         };
         Ok((claim, order))
     }

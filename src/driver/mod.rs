@@ -361,6 +361,12 @@ impl<'a> Driver<'a> {
     fn facts(&mut self, snapshot: &Snapshot, stopping: bool) -> anyhow::Result<Facts> {
         self.look(&snapshot.state, stopping)?;
         let state = &snapshot.state;
+        let orders = Orders {
+            repo: self.repo,
+            plan: &self.plan,
+            config: &self.config,
+            state,
+        };
         let mut facts = Facts {
             now: Timestamp::now(),
             slots: if stopping {
@@ -370,13 +376,8 @@ impl<'a> Driver<'a> {
                 self.options.jobs.saturating_sub(busy)
             },
             limits: Some(self.config.limits.clone()),
-            agents: Orders {
-                repo: self.repo,
-                plan: &self.plan,
-                config: &self.config,
-                state,
-            }
-            .agents(),
+            agents: orders.agents(),
+            may_cost: orders.may_cost(),
             base_built: self.base_built || (!self.options.again && state.base_build.is_some()),
             rules_named: self.rules_named(),
             gate_seen: self.gate_seen.as_ref() == Some(&state.run_branch.head)

@@ -152,10 +152,6 @@ impl Orders<'_> {
         Ok(Some(OrderAgent { name, config }))
     }
 
-    /// The plan's tasks of an item, in order.
-    ///
-    /// The P0 validation works on the tasks whose files the violations are in: on all merged ones
-    /// when a note is about the whole.
     /// Name of the agent that an item's next attempt asks.
     #[must_use]
     pub fn agent(&self, item: &Item) -> &str {
@@ -175,6 +171,22 @@ impl Orders<'_> {
             .collect()
     }
 
+    /// What an attempt of each item may cost, in US dollars, where its agent's configuration limits it.
+    #[must_use]
+    pub fn may_cost(&self) -> BTreeMap<String, f64> {
+        let agents = self.agents().into_iter();
+        agents
+            .filter_map(|(key, agent)| {
+                let agent = self.config.agents.get(&agent)?;
+                Some((key, agent.max_cost_usd?))
+            })
+            .collect()
+    }
+
+    /// The plan's tasks of an item, in order.
+    ///
+    /// The P0 validation works on the tasks whose files the violations are in: on all merged ones
+    /// when a note is about the whole.
     pub(super) fn tasks(&self, item: &Item) -> Vec<&Task> {
         if item.key == P0 {
             let compliance = &self.state.compliance;

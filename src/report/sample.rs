@@ -247,6 +247,7 @@ pub fn claim(attempt: u32) -> Claim {
         since: at(1000),
         deadline: at(2800),
         order: None,
+        may_cost_cents: None,
     }
 }
 

@@ -163,6 +163,10 @@ impl<'s> Names<'s> {
                 }
             }
             Wait::Budget { item, reached } => self.budget(&run, item.as_deref(), reached),
+            Wait::SetAside { item } => format!(
+                "the end of an attempt under way, before {} begins: what it may still cost leaves too little of `run_cost_usd` (`max_cost_usd` under `[agents.NAME]` or `task_cost_usd` lets more run side by side)",
+                self.name(item)
+            ),
             Wait::Limited { agent, until } => {
                 let agent = line(agent);
                 let until = words::time(*until);
@@ -380,6 +384,9 @@ mod tests {
                     of: 3600,
                 },
             },
+            Wait::SetAside {
+                item: item("client"),
+            },
             Wait::Limited {
                 agent: "claude".to_owned(),
                 until: at(0),
@@ -400,6 +407,7 @@ mod tests {
         attempt 1 on task 3 of 4, transform (Transformations), under way here since 2026-01-14T15:46:40Z
         a larger budget for the run: $2.02 of $2.00 are spent; raise `run_cost_usd` under `[limits]` in `.pertask/config.toml` and commit it, then `git pertask amend wiz` and `git pertask continue wiz`
         more time for task 1 of 4, types (API types): 1 hour 5 minutes of 1 hour are spent; raise `task_time` under `[limits]` in `.pertask/config.toml` and commit it, then `git pertask amend wiz` and `git pertask continue wiz`
+        the end of an attempt under way, before task 2 of 4, client (HTTP client) begins: what it may still cost leaves too little of `run_cost_usd` (`max_cost_usd` under `[agents.NAME]` or `task_cost_usd` lets more run side by side)
         the usage limit of the agent claude to end at 2026-01-14T15:30:00Z; then `git pertask continue wiz` goes on (`git pertask retry wiz` tries it before), or name another agent in `.pertask/config.toml`, commit it, and `git pertask amend wiz`
         a base that builds: `go build ./...` fails on main at aaaaaaaaaa; if this machine lacks something, install it and `git pertask continue wiz`; if the code is broken, mend it on main, then `git pertask abort wiz` and `git pertask start wiz`
         a gate that holds: 1 of 1 items do not (Handler registered: integrations.go was not touched); mend it with a commit on pertask/wiz/main, then `git pertask continue wiz`

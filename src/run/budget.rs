@@ -1,11 +1,12 @@
 //! What a task and a run may cost, in money and time, and what is left of it.
 //!
-//! Pure. Counted is what attempts of agents came to; one that is under way counts when it has ended,
-//! so attempts side by side may together go beyond a limit by what each was allowed.
+//! Pure. Counted is what attempts of agents came to. Money that attempts under way may still cost is set
+//! aside, so attempts side by side keep to a limit of the run together. Time is counted at their end alone:
+//! side by side they may go beyond its limit.
 
 use super::decide::Limit;
 use super::order::OrderKind;
-use super::state::{Attempt, Item, State};
+use super::state::{Attempt, Item, Phase, State};
 use crate::plan::Limits;
 
 /// A limit that is reached: what was spent, and what may be, in US cents or in seconds.
@@ -51,6 +52,43 @@ pub fn reached(state: &State, item: &Item, limits: &Limits) -> Option<Reached> {
         .or_else(|| late(Limit::TaskTime, item.time_s(), limits.task_time_s))
 }
 
+/// Money that attempts under way may still cost, other items' than this one, in US dollars.
+#[must_use]
+pub fn set_aside(state: &State, item: &Item) -> f64 {
+    if crate::plant::is("nothing-is-set-aside") {
+        return 0.0;
+    }
+    let others = state.items.iter().filter(|i| i.key != item.key);
+    let claims = others.filter_map(|i| match &i.phase {
+        Phase::Running { claim } => claim.may_cost_cents,
+        _ => None,
+    });
+    usd(claims.fold(0, u64::saturating_add))
+}
+
+/// What the next attempt on this item wants of the run's money, when it may cost `most`: all that is
+/// left where nothing limits it. `None` when that has to wait for what is set aside.
+#[must_use]
+pub fn share(
+    state: &State,
+    item: &Item,
+    limits: &Limits,
+    most: Option<f64>,
+    set_aside: f64,
+) -> Option<f64> {
+    let Some(limit) = limits.run_cost_usd else {
+        return Some(0.0);
+    };
+    let of_task = limits.task_cost_usd.map(|of| of - item.cost_usd());
+    let left = limit - state.cost_usd();
+    let wanted = least(most, of_task);
+    if set_aside <= 0.0 {
+        return Some(wanted.map_or(left, |wanted| wanted.min(left)));
+    }
+    // Sums of cents are not exact.
+    wanted.filter(|wanted| set_aside + wanted <= left + 1e-6)
+}
+
 /// What the next attempt on this item may still cost.
 #[must_use]
 pub fn left(state: &State, item: &Item, limits: &Limits) -> Left {
@@ -59,7 +97,10 @@ pub fn left(state: &State, item: &Item, limits: &Limits) -> Left {
     Left {
         cost_usd: least(
             money(limits.task_cost_usd, item.cost_usd()),
-            money(limits.run_cost_usd, state.cost_usd()),
+            money(
+                limits.run_cost_usd,
+                state.cost_usd() + set_aside(state, item),
+            ),
         ),
         time_s: [
             time(limits.task_time_s, item.time_s()),
@@ -103,4 +144,9 @@ pub(super) fn time_s<'a>(attempts: impl Iterator<Item = &'a Attempt>) -> u64 {
 )]
 fn cents(usd: f64) -> u64 {
     (usd * 100.0).round() as u64
+}
+
+#[expect(clippy::cast_precision_loss, reason = "cents below 2^52")]
+fn usd(cents: u64) -> f64 {
+    cents as f64 / 100.0
 }

@@ -64,6 +64,8 @@ pub struct Facts {
     pub limits: Option<Limits>,
     /// Name of the agent that each item would ask.
     pub agents: BTreeMap<String, String>,
+    /// What an attempt of each item may cost, in US dollars, where its agent's configuration limits it.
+    pub may_cost: BTreeMap<String, f64>,
     /// Whether this process has already built the base.
     pub base_built: bool,
     /// Whether this process has already looked at the gate, for this head of the run branch.
@@ -255,6 +257,11 @@ pub enum Wait {
         item: Option<String>,
         /// What was spent, and of how much.
         reached: Reached,
+    },
+    /// What attempts under way may still cost leaves too little of the run's money.
+    SetAside {
+        /// The item.
+        item: String,
     },
     /// An agent is at its rate or usage limit.
     Limited {

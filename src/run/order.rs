@@ -78,6 +78,18 @@ impl Order {
         }
         like == *other
     }
+
+    /// What the attempt may cost, in US cents, where something limits it.
+    #[must_use]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a float too large or negative becomes the nearest whole number, which is meant"
+    )]
+    pub fn may_cost_cents(&self) -> Option<u64> {
+        let most = self.agent.as_ref()?.config.max_cost_usd?;
+        Some((most * 100.0).ceil() as u64)
+    }
 }
 
 /// The agent an order asks for.

@@ -329,6 +329,9 @@ pub struct Claim {
     /// Object id of the order in the ledger, when it was handed to another machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<String>,
+    /// What the attempt may cost, in US cents, where something limits it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub may_cost_cents: Option<u64>,
 }
 
 /// A process on some machine, told apart from a later one with the same number.

@@ -211,6 +211,7 @@ impl Driver {
             since: now,
             deadline: now + CLAIM_SLACK + Duration::from_secs(limit),
             order: None,
+            may_cost_cents: order.may_cost_cents(),
         };
         let order = Rc::new(order);
         let record = Record {
@@ -341,6 +342,7 @@ impl Driver {
             since: now,
             deadline: now + QUEUED + Duration::from_secs(limit),
             order: Some(id_of(&[&json])),
+            may_cost_cents: order.may_cost_cents(),
         };
         (claim, Rc::new(order))
     }

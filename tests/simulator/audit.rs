@@ -130,6 +130,13 @@ impl World {
         {
             self.audit.meets("a limit of money or time");
         }
+        if decision
+            .waits
+            .iter()
+            .any(|w| matches!(w, Wait::SetAside { .. }))
+        {
+            self.audit.meets("money set aside for what is under way");
+        }
     }
 
     /// Looks at a merge that the tool has made through the forge, for what it saw `since`.

@@ -158,7 +158,7 @@ impl World {
                     return Some(Typed::Amend);
                 }
             }
-            Wait::Elsewhere { .. } | Wait::Here { .. } => {}
+            Wait::Elsewhere { .. } | Wait::Here { .. } | Wait::SetAside { .. } => {}
         }
         None
     }

@@ -275,6 +275,11 @@ impl Driver {
                 let agent = &self.config.agent;
                 items.map(|i| (i.key.clone(), agent.clone())).collect()
             },
+            may_cost: {
+                let max = self.config.agents[&self.config.agent].max_cost_usd;
+                let items = state.items.iter();
+                items.filter_map(|i| Some((i.key.clone(), max?))).collect()
+            },
             gate_seen: self.gate_seen.as_ref() == Some(head)
                 || (!self.again && state.gate_of.as_ref() == Some(head)),
             mine,

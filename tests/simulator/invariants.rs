@@ -357,7 +357,8 @@ fn attempts_limited(w: &World, before: &Rc<Entry>, after: &Rc<Entry>) -> Held {
     Ok(())
 }
 
-/// "Reaching a limit of money … is a stop": no agent is asked any more.
+/// "Reaching a limit of money … is a stop": no agent is asked any more, and those that are keep to it
+/// together.
 fn budget_kept(_: &World, before: &Rc<Entry>, after: &Rc<Entry>) -> Held {
     let limits = &before.config.limits;
     let spent = |of: Option<&str>| -> f64 {
@@ -365,6 +366,13 @@ fn budget_kept(_: &World, before: &Rc<Entry>, after: &Rc<Entry>) -> Held {
         let results = results.filter(|r| of.is_none_or(|key| r.item == key));
         results.filter_map(|r| r.agent.as_ref()?.cost_usd).sum()
     };
+    if let Some(limit) = after.config.limits.run_cost_usd {
+        let all = after.state.cost_usd();
+        // What is left is given out in whole cents.
+        held(all < limit + 0.1, || {
+            format!("{all:.2} of {limit} are spent")
+        })?;
+    }
     for (a, b) in pairs(&before.state, &after.state) {
         if let (None, Some(claim)) = (claim(a), claim(b))
             && is_agents(claim.kind)
@@ -375,6 +383,21 @@ fn budget_kept(_: &World, before: &Rc<Entry>, after: &Rc<Entry>) -> Held {
             ] {
                 held(limit.is_none_or(|limit| spent < limit), || {
                     format!("{} begins after {spent:.2} of {limit:?}", a.key)
+                })?;
+            }
+            // "Money that attempts under way may still cost is set aside."
+            let aside = pairs(&before.state, &after.state)
+                .into_iter()
+                .filter(|(other, _)| other.key != a.key)
+                .filter_map(|(other, _)| self::claim(other)?.may_cost_cents);
+            let aside: u64 = aside.sum();
+            if let (Some(limit), true) = (limits.run_cost_usd, aside > 0) {
+                let own = claim
+                    .may_cost_cents
+                    .and_then(|c| u32::try_from(aside + c).ok());
+                let all = spent(None) + f64::from(own.unwrap_or(u32::MAX)) / 100.0;
+                held(all <= limit + 0.011, || {
+                    format!("{} begins where {all:.2} of {limit} may be spent", a.key)
                 })?;
             }
         }

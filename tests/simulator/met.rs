@@ -112,6 +112,7 @@ const OTHERS: &[&str] = &[
     "a merge by policy",
     "a merge queue",
     "a limit of money or time",
+    "money set aside for what is under way",
     "an event that comes before an earlier one",
     "a pull request that exists already",
     "a pull request from a branch that is gone",

@@ -133,6 +133,10 @@ impl Setup {
         config.limits.run_time_s = random.chance(80).then(|| 1_000 + random.next() % 5_000);
         config.limits.task_cost_usd = random.chance(80).then(|| 2.0 + dollars(random, 4));
         config.limits.task_time_s = random.chance(80).then(|| 500 + random.next() % 3_000);
+        let max = random.chance(150).then(|| 1.0 + dollars(random, 2));
+        for agent in config.agents.values_mut() {
+            agent.max_cost_usd = max;
+        }
         config.github.approvals = if random.chance(250) { 2 } else { 1 };
         config.github.author_may_approve = random.chance(300);
         let mode = if count > 1 && random.chance(120) {

@@ -112,7 +112,12 @@ impl World {
                 };
                 let session = self.new_id().to_string();
                 let left = self.random.next() % 20_000;
-                let cents = i32::try_from(self.random.between(0, 300)).expect("small");
+                let most = worker.order.may_cost_cents().unwrap_or(300);
+                let cents = self
+                    .random
+                    .between(0, 300)
+                    .min(i64::try_from(most).expect("small"));
+                let cents = i32::try_from(cents).expect("small");
                 folder.written = Some(tree.clone());
                 folder.answered = Some(Answered {
                     started,

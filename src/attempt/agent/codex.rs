@@ -252,11 +252,11 @@ fn session(settings: &Path, id: &str) -> io::Result<String> {
     }
     let name = format!("-{id}.jsonl");
     let mut files = folders.iter().filter_map(|folder_in| {
-        let names = folder.names(folder_in, SESSIONS).ok()?;
-        let mut named = names
+        let there = folder.names(folder_in, SESSIONS).ok()?;
+        let found = there
             .into_iter()
-            .filter(|found| found.to_string_lossy().ends_with(&name));
-        Some(folder_in.join(named.next()?))
+            .find(|found| found.to_string_lossy().ends_with(&name))?;
+        Some(folder_in.join(found))
     });
     let file = files.next().ok_or(io::ErrorKind::NotFound)?;
     let Found::File(mut file, meta) = folder.look(&file)? else {

@@ -12,13 +12,23 @@ pub(super) fn starts(state: &State, facts: &Facts, decision: &mut Decision) {
             && (state.is_free(item) || crate::plant::is("dependent-begins-early"))
     });
     let mut slots = facts.slots;
+    let mut begun = 0.0;
     for item in ready {
         if let Some(wait) = kept_from(state, item, facts) {
             if !decision.waits.contains(&wait) {
                 decision.waits.push(wait);
             }
-        } else if slots > 0 {
+            continue;
+        }
+        let Some(cost) = share(state, item, facts, begun) else {
+            decision.waits.push(Wait::SetAside {
+                item: item.key.clone(),
+            });
+            continue;
+        };
+        if slots > 0 {
             slots -= 1;
+            begun += cost;
             decision.actions.push(Action::Start {
                 item: item.key.clone(),
             });
@@ -26,10 +36,25 @@ pub(super) fn starts(state: &State, facts: &Facts, decision: &mut Decision) {
     }
 }
 
+/// What of the run's money an attempt takes that begins beside those under way and `begun` ones.
+fn share(state: &State, item: &Item, facts: &Facts, begun: f64) -> Option<f64> {
+    let (Some(limits), true) = (&facts.limits, asks(item)) else {
+        return Some(0.0);
+    };
+    let set_aside = budget::set_aside(state, item) + begun;
+    let most = facts.may_cost.get(&item.key).copied();
+    budget::share(state, item, limits, most, set_aside)
+}
+
+/// Whether its next attempt asks an agent.
+fn asks(item: &Item) -> bool {
+    let kind = item.pending.as_ref().map(|p| p.kind);
+    !matches!(kind, Some(OrderKind::Forward | OrderKind::Person))
+}
+
 /// What keeps an agent from being asked for this item now.
 fn kept_from(state: &State, item: &Item, facts: &Facts) -> Option<Wait> {
-    let kind = item.pending.as_ref().map(|p| p.kind);
-    if matches!(kind, Some(OrderKind::Forward | OrderKind::Person)) {
+    if !asks(item) {
         return None;
     }
     let limits = facts.limits.as_ref();

@@ -27,6 +27,14 @@ fn forward(s: &mut State, key: &str, kind: OrderKind) {
     });
 }
 
+fn run(s: &mut State, key: &str, may_cost_cents: Option<u64>) {
+    let claim = Claim {
+        may_cost_cents,
+        ..sample::claim(1)
+    };
+    s.item_mut(key).unwrap().phase = Phase::Running { claim };
+}
+
 /// Each attempt of the sample costs $0.40 and takes 900 s.
 const CASES: &[(&str, Given)] = &[
     ("below its limits everything starts", |s, f| {
@@ -82,6 +90,36 @@ const CASES: &[(&str, Given)] = &[
         asks(f, &[("client", "claude"), ("transform", "claude")]);
         s.limited.insert("claude".to_owned(), at(1100));
     }),
+    ("money under way is set aside", |s, f| {
+        merge(s, "types");
+        run(s, "client", Some(60));
+        limits(f, |l| l.run_cost_usd = Some(1.6));
+        f.may_cost.insert("transform".to_owned(), 0.61);
+    }),
+    ("and begins beside it what it leaves enough for", |s, f| {
+        merge(s, "types");
+        run(s, "client", Some(60));
+        limits(f, |l| l.run_cost_usd = Some(1.6));
+        f.may_cost.insert("transform".to_owned(), 0.6);
+    }),
+    ("what may cost all runs alone", |s, f| {
+        merge(s, "types");
+        limits(f, |l| l.run_cost_usd = Some(9.0));
+    }),
+    ("a limit of tasks makes it less", |s, f| {
+        merge(s, "types");
+        limits(f, |l| {
+            l.run_cost_usd = Some(1.4);
+            l.task_cost_usd = Some(0.5);
+        });
+    }),
+    ("checks without an agent need no money", |s, f| {
+        merge(s, "types");
+        run(s, "client", Some(100));
+        sample::finish(s, "transform", |_| {});
+        forward(s, "transform", OrderKind::Person);
+        limits(f, |l| l.run_cost_usd = Some(1.8));
+    }),
 ];
 
 #[test]
@@ -116,6 +154,21 @@ fn limits_of_ours_and_of_agents_keep_tasks_from_starting() {
     until it ends
       Start { item: "client" }
       Start { item: "transform" }
+    money under way is set aside
+      wait: Elsewhere { item: "client" }
+      wait: SetAside { item: "transform" }
+    and begins beside it what it leaves enough for
+      Start { item: "transform" }
+      wait: Elsewhere { item: "client" }
+    what may cost all runs alone
+      Start { item: "client" }
+      wait: SetAside { item: "transform" }
+    a limit of tasks makes it less
+      Start { item: "client" }
+      Start { item: "transform" }
+    checks without an agent need no money
+      Start { item: "transform" }
+      wait: Elsewhere { item: "client" }
     "#);
     // What is left goes with the next attempt: the least of task and run.
     let (mut state, mut facts) = (state(), facts());
@@ -126,10 +179,11 @@ fn limits_of_ours_and_of_agents_keep_tasks_from_starting() {
         l.task_time_s = Some(1000);
         l.run_time_s = Some(1000);
     });
-    let left = left(
-        &state,
-        state.item("client").unwrap(),
-        &facts.limits.unwrap(),
-    );
+    let limits = facts.limits.unwrap();
+    let left_of = |state: &State| left(state, state.item("client").unwrap(), &limits);
+    let left = left_of(&state);
     assert_eq!((left.cost_usd, left.time_s), (Some(1.0), Some(100)));
+    // Without what another may still cost.
+    run(&mut state, "transform", Some(60));
+    assert_eq!(left_of(&state).cost_usd, Some(0.5));
 }
