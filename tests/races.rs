@@ -413,6 +413,10 @@ fn campaign() {
                 "doubled",
                 "rounds after which a comment stood there twice, until the next command",
             ),
+            (
+                "withdrawn",
+                "rounds in which one did, until another of the runners looked",
+            ),
         ],
     );
 }

@@ -79,6 +79,8 @@ struct Came {
     late: usize,
     /// 1 when a comment was written twice.
     doubled: usize,
+    /// 1 when one was, and one of the runners took it away.
+    withdrawn: usize,
 }
 
 /// Holds a round, and says what is not as it should be.
@@ -103,6 +105,7 @@ pub fn hold(story: &Story, round: Round) -> Tried {
                 ("losers", came.losers),
                 ("late", came.late),
                 ("doubled", came.doubled),
+                ("withdrawn", came.withdrawn),
             ]
         },
     );
@@ -254,9 +257,10 @@ fn steps(story: &Story, round: Round, stage: usize) -> Result<Came, String> {
             return Err(format!("the next exits with {}\n{}", out.code, out.said));
         }
     } else {
-        story
+        came.withdrawn = story
             .once(stage, None, round.runners)
-            .map_err(|what| format!("{what}\n{all}"))?;
+            .map_err(|what| format!("{what}\n{all}"))?
+            .min(1);
     }
     told.end
         .compare(&end(), &[])

@@ -247,20 +247,32 @@ impl Story {
 /// Requests that tell somebody something, or that must not be made twice.
 const ONCE: [&str; 5] = [
     "POST /repos/{owner}/{repo}/pulls",
-    "POST /repos/{owner}/{repo}/issues/{issue_number}/comments",
+    COMMENT,
     "POST /repos/{owner}/{repo}/pulls/{pull_number}/comments/{comment_id}/replies",
     REQUEST,
     "PUT /repos/{owner}/{repo}/pulls/{pull_number}/merge",
 ];
+
+const COMMENT: &str = "POST /repos/{owner}/{repo}/issues/{issue_number}/comments";
+
+/// Takes away a comment that two runners wrote at the same moment.
+const WITHDRAW: &str = "DELETE /repos/{owner}/{repo}/issues/comments/{comment_id}";
 
 /// Who is asked already is asked no more by it.
 const REQUEST: &str = "POST /repos/{owner}/{repo}/pulls/{pull_number}/requested_reviewers";
 
 impl Story {
     /// Nothing that somebody notices was done twice, or not at all. `fault` is the only one there was,
-    /// and so many runners did it.
-    pub fn once(&self, stage: usize, fault: Option<&Fault>, runners: usize) -> Result<(), String> {
+    /// and so many runners did it. Returns how many comments several of them wrote at the same moment, of
+    /// which one took the younger away.
+    pub fn once(
+        &self,
+        stage: usize,
+        fault: Option<&Fault>,
+        runners: usize,
+    ) -> Result<usize, String> {
         let log = self.hub.github.log();
+        let mut withdrawn = 0;
         for route in ONCE {
             let of = |log: &[Logged], fault| {
                 let made = log.iter().filter(|l| l.route == route);
@@ -275,11 +287,19 @@ impl Story {
             }
             // Several look, see that nobody is asked, and ask.
             let several = runners > 1 && route == REQUEST && wanted > 0 && found > wanted;
+            if runners > 1 && route == COMMENT {
+                let of = |log: &[Logged]| {
+                    let made = log.iter().filter(|l| l.route == WITHDRAW);
+                    made.filter(|l| l.took_effect(None)).count()
+                };
+                withdrawn = of(&log).saturating_sub(of(&self.stages[stage].log));
+                found = found.saturating_sub(withdrawn);
+            }
             if wanted != found && !several {
                 return Err(format!("{route}: {found} times, not {wanted}"));
             }
         }
-        Ok(())
+        Ok(withdrawn)
     }
 }
 
