@@ -161,10 +161,10 @@ fn the_money_of_a_run_is_shared_by_what_runs_side_by_side() {
 
     let site = claude(TWO, agent, "[limits]\nrun_cost_usd = 1.0\n");
     let run = site.spawn(both);
-    let waits = |site: &Site| site.status()["waiting_for"][1].to_string();
     wait_until(|| site.path("out/arguments-one-1").exists());
-    wait_until(|| waits(&site).contains("run_cost_usd"));
-    insta::assert_snapshot!(waits(&site), @r#""the end of an attempt under way, before task 2 of 2, two (two) begins: what it may still cost leaves too little of `run_cost_usd` (`max_cost_usd` under `[agents.NAME]` or `task_cost_usd` lets more run side by side)""#);
+    wait_until(|| run.said_so_far().contains("side by side"));
+    let said = run.said_so_far();
+    insta::assert_snapshot!(said.lines().last().unwrap(), @"Waiting for the end of an attempt under way, before task 2 of 2, two (two) begins: what it may still cost leaves too little of `run_cost_usd` (`max_cost_usd` under `[agents.NAME]` or `task_cost_usd` lets more run side by side)");
     assert_eq!(asked(&site), ["one-1"]);
     site.touch("go");
     let out = run.end();

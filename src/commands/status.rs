@@ -11,7 +11,7 @@ use crate::ledger::Ledger;
 use crate::plan::ForgeKind;
 use crate::report;
 use crate::run::decide::{Facts, Wait, decide};
-use crate::run::state::{Phase, State};
+use crate::run::state::{Item, Phase, State};
 
 /// `git pertask status`.
 pub(super) fn run(args: &StatusArgs) -> anyhow::Result<Exit> {
@@ -51,8 +51,11 @@ fn named(repo: &Repo, args: &StatusArgs) -> anyhow::Result<State> {
 
 /// What the run waits for, as far as the ledger alone says; refs are not looked at.
 pub(super) fn waits(repo: &Repo, state: &State) -> Vec<Wait> {
+    let in_actions = |item: &Item| matches!(&item.phase, Phase::Running { claim } if claim.holder.workflow.is_some());
     let mut facts = Facts {
         now: Timestamp::now(),
+        // There as many begin as are ready; how many a process here may run is not known.
+        slots: usize::from(state.items.iter().any(in_actions)),
         base_built: true,
         gate_seen: true,
         ..Facts::default()

@@ -32,6 +32,7 @@ use crate::forge::Forge;
 use crate::git::{GitError, Repo, Worktree};
 use crate::ledger::{Files, Ledger, LedgerError, Snapshot, Trees};
 use crate::plan::{Config, Plan};
+use crate::report;
 use crate::run::decide::{Action, Facts, Standing, Wait, decide};
 use crate::run::order::{AttemptResult, Order, OrderKind};
 use crate::run::state::{Claim, Item, Person, Phase, State, Workflow};
@@ -171,6 +172,8 @@ pub struct Driver<'a> {
     base_built: bool,
     gate_seen: Option<String>,
     failure: Option<anyhow::Error>,
+    /// Items of which it was said that they wait for money.
+    set_aside: BTreeSet<String>,
     there: pulls::There,
     /// The branch that the run's last pull request goes to.
     base_branch: String,
@@ -224,6 +227,7 @@ impl<'a> Driver<'a> {
             base_built: false,
             gate_seen: None,
             failure: None,
+            set_aside: BTreeSet::new(),
             there: pulls::There::default(),
         })
     }
@@ -296,7 +300,21 @@ impl<'a> Driver<'a> {
                     }),
                 };
             }
+            self.tell_waits(&snapshot.state, &decision.waits, audience);
             self.listen(&snapshot, audience)?;
+        }
+    }
+
+    /// Says once of each item why it does not begin beside what is under way.
+    fn tell_waits(&mut self, state: &State, waits: &[Wait], audience: &mut dyn Audience) {
+        for wait in waits {
+            if let Wait::SetAside { item } = wait
+                && self.set_aside.insert(item.clone())
+            {
+                for sentence in report::waits::sentences(state, std::slice::from_ref(wait)) {
+                    audience.said(&format!("Waiting for {sentence}"));
+                }
+            }
         }
     }
 

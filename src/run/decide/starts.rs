@@ -18,20 +18,15 @@ pub(super) fn starts(state: &State, facts: &Facts, decision: &mut Decision) {
             if !decision.waits.contains(&wait) {
                 decision.waits.push(wait);
             }
-            continue;
-        }
-        let Some(cost) = share(state, item, facts, begun) else {
-            decision.waits.push(Wait::SetAside {
-                item: item.key.clone(),
-            });
-            continue;
-        };
-        if slots > 0 {
-            slots -= 1;
-            begun += cost;
-            decision.actions.push(Action::Start {
-                item: item.key.clone(),
-            });
+        } else if slots > 0 {
+            let key = item.key.clone();
+            if let Some(cost) = share(state, item, facts, begun) {
+                slots -= 1;
+                begun += cost;
+                decision.actions.push(Action::Start { item: key });
+            } else {
+                decision.waits.push(Wait::SetAside { item: key });
+            }
         }
     }
 }
