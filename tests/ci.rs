@@ -1040,6 +1040,38 @@ fn an_agent_at_its_usage_limit_is_handed_nothing_before_it_ends() {
     assert_eq!(jobs.hub.states(), ["review", "pending"]);
 }
 
+/// What is under way may cost all of the run's money: when it has ended, the next is handed out for the rest.
+#[test]
+fn independent_tasks_share_the_money_of_the_run() {
+    let hub = Hub::with(
+        APART,
+        r#"cat > /dev/null
+        echo x > "$PERTASK_TASK.txt"; echo '{"status":"complete"}' > "$PERTASK_HANDOFF_FILE"
+        echo '{"type":"result","subtype":"success","is_error":false,"result":"","total_cost_usd":0.5}'"#,
+    );
+    let config = hub.sandbox.read(".pertask/config.toml");
+    let config = format!("{config}adapter = \"claude\"\n[limits]\nrun_cost_usd = 2.0\n");
+    hub.sandbox.write(".pertask/config.toml", config);
+    hub.sandbox.commit("Limit the run's money");
+    let url = hub.github.clone_url_as(REPO, &hub.token);
+    hub.sandbox
+        .git(["push", "--quiet", &url, "HEAD:refs/heads/main"]);
+    let jobs = Jobs::of(hub);
+    let tasks =
+        |orders: &[jobs::Order]| -> Vec<String> { orders.iter().map(|o| o.task.clone()).collect() };
+    let (out, orders) = jobs.decide(&["--plan", "wiz", "--mode", "per-task"]);
+    assert_eq!(tasks(&orders), ["one"], "{}", out.text());
+    let said = out.text();
+    let why = said.lines().find(|line| line.contains("run_cost_usd"));
+    insta::assert_snapshot!(why.unwrap_or(&said), @"Waiting for the end of an attempt under way, before task 2 of 2, two (Second file) begins: what it may still cost leaves too little of `run_cost_usd` (`max_cost_usd` under `[agents.NAME]` or `task_cost_usd` lets more run side by side)");
+    jobs.publish(&orders[0], &jobs.attempt(&orders[0])).code(0);
+    assert_eq!(jobs.dispatches(), 1, "nobody wakes the workflow");
+    let (out, orders) = jobs.decide(&[]);
+    assert_eq!(tasks(&orders), ["two"], "{}", out.text());
+    jobs.publish(&orders[0], &jobs.attempt(&orders[0])).code(0);
+    assert_eq!(jobs.hub.states(), ["review", "review"]);
+}
+
 /// Two tasks that need nobody.
 const MEETING: &str = r#"title = "Two files"
 build = [["sh", "-c", "! grep -q bad two.txt"]]

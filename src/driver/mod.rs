@@ -290,6 +290,9 @@ impl<'a> Driver<'a> {
                     Err(e) => self.failure = Some(self.failure.take().unwrap_or(e)),
                 }
             } else if self.workers.is_idle() {
+                if self.hands_out() {
+                    self.tell_waits(&snapshot.state, &decision.waits, audience);
+                }
                 return match self.failure.take() {
                     Some(failure) => Err(failure),
                     None => Ok(Rest {
