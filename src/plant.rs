@@ -169,6 +169,10 @@ pub const ALL: &[(&str, &str)] = &[
         "a pull request is opened without looking for one",
     ),
     (
+        "opened-after-a-wait",
+        "a pull request is opened by what was seen before a limit was waited for",
+    ),
+    (
         "change-is-sent-again",
         "a change whose answer was lost is sent again",
     ),

@@ -594,13 +594,17 @@ pub fn targets(state: &State) -> Vec<Target> {
     let aborted = ended.is_some_and(|e| e.aborted);
     for item in &state.items {
         // One may have been opened and never recorded, before the item was left out.
+        // Who said something there before it was closed, or merged, is told what came of it.
+        let untold = |pull: &Pull| pull.heard.iter().any(|h| !h.answered);
         let open = match &item.pull {
-            // Who said something there before it was closed is told what came of it.
-            Some(pull) => !pull.closed || pull.heard.iter().any(|h| !h.answered),
+            Some(pull) => !pull.closed || untold(pull),
             None => item.branch.is_some(),
         };
         let wanted = match &item.phase {
-            Phase::Merged => false,
+            Phase::Merged => {
+                let by_hand = item.merged.as_ref().is_some_and(|m| m.by_hand);
+                by_hand && item.pull.as_ref().is_some_and(untold)
+            }
             Phase::Skipped { .. } => open,
             _ if ended.is_some() => aborted && open,
             _ => item.branch.is_some() || item.pull.is_some(),

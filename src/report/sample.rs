@@ -227,6 +227,7 @@ pub fn merge(state: &mut State, key: &str) {
         head: oid('c'),
         at: at(960),
         because: "approved by Ada Lovelace".to_owned(),
+        by_hand: false,
     });
     item.phase = Phase::Merged;
     state.run_branch.head = oid('e');

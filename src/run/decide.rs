@@ -508,7 +508,7 @@ fn look_at(state: &State, item: &Item, facts: &Facts, decision: &mut Decision) {
     }
     let pull = facts.seen.as_ref().and_then(|s| s.pulls.get(&item.key));
     if item.is_settled() {
-        left_out(item, pull, decision);
+        settled(item, pull, decision);
         return;
     }
     if let Some(pull) = pull
@@ -598,7 +598,7 @@ fn merges(state: &State, facts: &Facts, decision: &mut Decision) {
 mod forge;
 mod starts;
 
-use forge::{ended, left_out, merged_there, open_there, shown_and_heard};
+use forge::{ended, merged_there, open_there, settled, shown_and_heard};
 use starts::starts;
 
 #[cfg(test)]

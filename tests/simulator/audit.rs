@@ -24,6 +24,8 @@ pub struct Audit {
     /// Items that somebody asked to leave out in a terminal.
     pub skips: BTreeSet<String>,
     pub abort_asked: bool,
+    /// Comments as they were before somebody else changed them: branch, who, and text.
+    pub altered: Vec<(String, usize, String)>,
     /// A person moves the ref, not the tool.
     pub by_person: bool,
     /// When somebody's permission changed: time, account, and what it was from then on.

@@ -10,6 +10,25 @@ use super::invariants::{Held, held, pairs};
 use super::store::Entry;
 use super::world::World;
 
+/// Whether somebody who may has said so on a pull request from one of these branches, whatever others made
+/// of it later: it may have been read before.
+fn commanded(w: &World, what: &str, of: impl Fn(&str) -> bool) -> bool {
+    let there = w.hub.pulls.iter().flat_map(|p| {
+        let said = p.said.iter().filter(|s| !s.altered);
+        said.map(|s| (p.branch.as_str(), s.who, &s.kind))
+    });
+    let mut there = there.filter_map(|(branch, who, kind)| match kind {
+        Kind::Comment { text } => Some((branch, who, text.as_str())),
+        _ => None,
+    });
+    let before = w.audit.altered.iter();
+    let mut before = before.map(|(branch, who, text)| (branch.as_str(), *who, text.as_str()));
+    let says = |(branch, who, text): (&str, usize, &str)| {
+        of(branch) && w.ever_permitted(who) && text.starts_with(what)
+    };
+    there.any(says) || before.any(says)
+}
+
 /// "A person leaves it out: skipped."
 pub fn skipped_by_person(w: &World, before: &Rc<Entry>, after: &Rc<Entry>) -> Held {
     for (a, b) in pairs(&before.state, &after.state) {
@@ -21,14 +40,10 @@ pub fn skipped_by_person(w: &World, before: &Rc<Entry>, after: &Rc<Entry>) -> He
         if !skips && !gives_up {
             continue;
         }
-        let said = w.hub.pulls.iter().any(|p| {
-            let its = p.branch.ends_with(&format!("-{}", a.key))
-                || p.branch.contains(&format!("-{}-r", a.key))
-                || p.branch.ends_with("/batch");
-            its && p.said.iter().any(|s| {
-                w.ever_permitted(s.who)
-                    && matches!(&s.kind, Kind::Comment { text } if text.starts_with("/pertask skip"))
-            })
+        let said = commanded(w, "/pertask skip", |branch| {
+            branch.ends_with(&format!("-{}", a.key))
+                || branch.contains(&format!("-{}-r", a.key))
+                || branch.ends_with("/batch")
         });
         let typed = w.audit.skips.contains(&a.key);
         held(said || typed, || format!("nobody said so of {}", a.key))?;
@@ -48,10 +63,7 @@ pub fn end_is_earned(w: &World, before: &Rc<Entry>, after: &Rc<Entry>) -> Held {
     };
     let state = &after.state;
     if end.aborted {
-        let said = w.hub.pulls.iter().flat_map(|p| &p.said).any(|s| {
-            w.ever_permitted(s.who)
-                && matches!(&s.kind, Kind::Comment { text } if text.starts_with("/pertask abort"))
-        });
+        let said = commanded(w, "/pertask abort", |_| true);
         return held(said || w.audit.abort_asked, || "nobody ended it".to_owned());
     }
     let open: Vec<&str> = state

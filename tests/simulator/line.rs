@@ -109,6 +109,27 @@ impl Sim {
         changes: bool,
         effect: impl FnOnce(&mut World, usize) -> Result<T, Fail>,
     ) -> Result<T, Fail> {
+        self.send(what, machine, (changes, false), effect).await
+    }
+
+    /// As `Client::send_at_once`.
+    async fn at_once<T>(
+        &self,
+        what: &str,
+        machine: usize,
+        effect: impl FnOnce(&mut World, usize) -> Result<T, Fail>,
+    ) -> Result<T, Fail> {
+        let at_once = !git_pertask::plant::is("opened-after-a-wait");
+        self.send(what, machine, (true, at_once), effect).await
+    }
+
+    async fn send<T>(
+        &self,
+        what: &str,
+        machine: usize,
+        (changes, at_once): (bool, bool),
+        effect: impl FnOnce(&mut World, usize) -> Result<T, Fail>,
+    ) -> Result<T, Fail> {
         let (mut failures, mut strikes) = (0, 0);
         let mut waited = Duration::ZERO;
         loop {
@@ -135,6 +156,9 @@ impl Sim {
                     w.remember();
                     w.note(|| format!("  forge: the answer to {what} is lost"));
                     return answer.and(Err(Fail::Passing(format!("{what}: no answer"))));
+                }
+                _ if at_once && !matches!(fate, Fate::Limit(_)) => {
+                    return Err(Fail::Passing(format!("{what}: not sent")));
                 }
                 Fate::NotSent | Fate::Fails | Fate::DoneUnsaid => {
                     failures += 1;
@@ -164,6 +188,9 @@ impl Sim {
                 return Err(Fail::Passing(format!("{what}: no answer")));
             }
             self.sleep(what, machine, wait).await?;
+            if at_once {
+                return Err(Fail::Passing(format!("{what}: after a wait")));
+            }
         }
         let answer = {
             let mut w = self.w();
@@ -214,7 +241,7 @@ impl Sim {
 
     /// Opens one, by somebody who `looked` for it at that time.
     pub async fn open_pull(&self, machine: usize, page: &Page, looked: i64) -> Result<u64, Fail> {
-        self.call("opening a pull request", machine, true, |w, us| {
+        self.at_once("opening a pull request", machine, |w, us| {
             let open = w.hub.pulls.iter().any(|p| {
                 p.branch == page.branch && p.base == page.base && p.standing == PullStanding::Open
             });

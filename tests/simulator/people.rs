@@ -208,6 +208,12 @@ impl World {
                     .collect();
                 let n = *self.random.pick(&comments)?;
                 let head = self.hub.pull(number)?.head.clone();
+                let branch = self.hub.pull(number)?.branch.clone();
+                let said = &mut self.hub.pull_mut(number)?.said[n];
+                if let Kind::Comment { text } = &said.kind {
+                    let was = (branch, said.who, text.clone());
+                    self.audit.altered.push(was);
+                }
                 let said = &mut self.hub.pull_mut(number)?.said[n];
                 said.altered = true;
                 said.kind = Kind::Comment {

@@ -138,6 +138,7 @@ impl Driver {
             head: pull.head.clone(),
             at: *at,
             because,
+            by_hand: false,
         };
         if key == LAST {
             let said = transition::last_merged(&mut state, merged);

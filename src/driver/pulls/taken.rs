@@ -59,6 +59,7 @@ impl Driver<'_> {
             head: pull.head.clone(),
             at: *at,
             because,
+            by_hand: false,
         };
         if key == LAST {
             let said = transition::last_merged(&mut state, merged);

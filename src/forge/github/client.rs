@@ -153,6 +153,8 @@ struct Request<'a> {
     etag: Option<&'a str>,
     /// Whether it changes something.
     changes: bool,
+    /// Whether it holds only as long as what was looked at before: it is not sent again after a wait.
+    at_once: bool,
     /// Method and route, for people.
     asked: String,
 }
@@ -286,6 +288,25 @@ impl Client {
     /// # Errors
     /// [`ApiError`]; after [`ApiError::Unknown`] it may have happened: look.
     pub fn send(&mut self, method: Method, path: &str, body: &Value) -> Result<Answer> {
+        self.send_as(method, path, body, false)
+    }
+
+    /// The same for what is right only as long as what was looked at before it holds: once a limit was
+    /// waited for, or the server was not reached, it fails, so that everything is looked at again.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub fn send_at_once(&mut self, method: Method, path: &str, body: &Value) -> Result<Answer> {
+        self.send_as(method, path, body, !crate::plant::is("opened-after-a-wait"))
+    }
+
+    fn send_as(
+        &mut self,
+        method: Method,
+        path: &str,
+        body: &Value,
+        at_once: bool,
+    ) -> Result<Answer> {
         let asked = format!("{method} {}", short(path));
         let mut body = body.clone();
         if !crate::plant::is("outgoing-not-scanned") {
@@ -297,6 +318,7 @@ impl Client {
             body: (!body.is_null()).then_some(&body),
             etag: None,
             changes: true,
+            at_once,
             method,
         };
         let reply = effect::perform(&asked, || self.exchange(&request))?;
@@ -354,6 +376,7 @@ impl Client {
             body: Some(body),
             etag: None,
             changes,
+            at_once: false,
             asked,
         }
     }
@@ -369,6 +392,7 @@ impl Client {
             body: None,
             etag,
             changes: false,
+            at_once: false,
         };
         let reply = self.exchange(&request)?;
         if reply.status == 304 && etag.is_some() {
@@ -416,6 +440,10 @@ impl Client {
                         strikes += 1;
                         waited = waited.saturating_add(wait);
                         self.limited(wait, waited, strikes)?;
+                        if request.at_once {
+                            let detail = "a rate limit was waited for".to_owned();
+                            return Err(self.temporary(request, detail));
+                        }
                         continue;
                     }
                     if !reply.failed() {
@@ -434,20 +462,27 @@ impl Client {
                     detail,
                 });
             }
+            if request.at_once {
+                return Err(self.temporary(request, detail));
+            }
             failures += 1;
             let pause = pause
                 .unwrap_or_default()
                 .max(Duration::from_secs(3u64.pow(failures - 1)));
             waited = waited.saturating_add(pause);
             if failures > AGAIN || waited > self.patience.longest {
-                return Err(ApiError::Temporary {
-                    asked: request.asked.clone(),
-                    host: self.origin.host.clone(),
-                    detail,
-                });
+                return Err(self.temporary(request, detail));
             }
             tracing::debug!(target: "pertask::github", "{}: {detail}; again in {pause:?}", request.asked);
             self.pause(pause)?;
+        }
+    }
+
+    fn temporary(&self, request: &Request<'_>, detail: String) -> ApiError {
+        ApiError::Temporary {
+            asked: request.asked.clone(),
+            host: self.origin.host.clone(),
+            detail,
         }
     }
 

@@ -302,7 +302,8 @@ fn open(client: &mut Client, page: &Page) -> Result<SeenPull, ApiError> {
         "draft": page.draft,
         "maintainer_can_modify": true,
     });
-    let answer = client.send(Method::POST, &format!("{repository}/pulls"), &new);
+    // Somebody may have opened it, and closed it, in the time of a wait.
+    let answer = client.send_at_once(Method::POST, &format!("{repository}/pulls"), &new);
     let answer = match answer {
         // Somebody was first, or it is ours and the answer was lost: look again.
         Err(e @ ApiError::Refused { status: 422, .. }) if e.says("already exists") => {

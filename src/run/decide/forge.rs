@@ -41,7 +41,9 @@ pub(super) fn ended(state: &State, facts: &Facts, decision: &mut Decision) {
     }
     // One may have been opened just when its task was left out.
     for item in &state.items {
-        left_out(item, seen.pulls.get(&item.key), decision);
+        if item.is_settled() {
+            settled(item, seen.pulls.get(&item.key), decision);
+        }
     }
     if !decision.actions.is_empty() {
         return;
@@ -96,12 +98,18 @@ fn is_news(ours: Option<&Pull>, pull: &SeenPull) -> bool {
     ours.map_or(closed, |p| p.closed != closed)
 }
 
-/// The pull request of an item that was left out is closed.
-pub(super) fn left_out(item: &Item, pull: Option<&SeenPull>, decision: &mut Decision) {
-    if let (Phase::Skipped { .. }, Some(pull)) = (&item.phase, pull) {
-        let last = farewell(&item.key, item.pull.as_ref(), pull);
-        decision.actions.extend(last);
-    }
+/// The pull request of an item that was left out is closed. Who was heard before an item was merged some
+/// other way is told so; its pull request may be open still, with what was not merged.
+pub(super) fn settled(item: &Item, pull: Option<&SeenPull>, decision: &mut Decision) {
+    let Some(pull) = pull else { return };
+    let last = match &item.phase {
+        Phase::Skipped { .. } => farewell(&item.key, item.pull.as_ref(), pull),
+        _ => unanswered(item.pull.as_ref(), pull).map(|voice| Action::Answer {
+            item: item.key.clone(),
+            voice,
+        }),
+    };
+    decision.actions.extend(last);
 }
 
 /// A pull request that is not needed any more is closed, once who said so is told that it was heard:

@@ -5,7 +5,9 @@ use crate::report::sample::{self, ada, at, oid};
 use crate::rules::Finding;
 use crate::run::P0;
 use crate::run::order::OrderKind;
-use crate::run::state::{BaseBuild, Branch, GateItem, Outcome, Pending};
+use crate::run::seen::{Account, Seen, SeenPull};
+use crate::run::seen::{Command, Voice, VoiceKind};
+use crate::run::state::{BaseBuild, Branch, GateItem, Heard, Outcome, Pending, Pull};
 use crate::run::transition;
 
 mod limits;
@@ -353,4 +355,69 @@ fn attempts_that_were_another_tasks_fault_or_cut_off_do_not_count() {
         commit: None,
     });
     assert_eq!(item.next_attempt(), 4);
+}
+
+/// Somebody was heard, and before that was answered, the task was merged by hand.
+#[test]
+fn who_was_heard_is_answered_after_a_merge_by_hand() {
+    let (mut state, mut facts) = (state(), facts());
+    merge(&mut state, "types");
+    let item = state.item_mut("types").unwrap();
+    item.pull = Some(Pull {
+        number: 7,
+        url: String::new(),
+        head: oid('a'),
+        since: at(0),
+        closed: false,
+        replied: None,
+        heard: vec![Heard {
+            id: "c1".to_owned(),
+            reply: None,
+            followed: true,
+            answer: false,
+            answered: false,
+        }],
+    });
+    let targets = |state: &State| crate::driver::pulls::targets(state).len();
+    assert_eq!(targets(&state), 0, "every merged task would be looked at");
+    state
+        .item_mut("types")
+        .unwrap()
+        .merged
+        .as_mut()
+        .unwrap()
+        .by_hand = true;
+    assert_eq!(targets(&state), 1);
+    let voice = Voice {
+        id: "c1".to_owned(),
+        number: 1,
+        by: Account::default(),
+        permitted: true,
+        at: at(0),
+        altered: false,
+        text: "/pertask abort".to_owned(),
+        url: String::new(),
+        kind: VoiceKind::Command(Command::Abort),
+        marked: false,
+    };
+    let mut see = |marked| {
+        let pull = SeenPull {
+            number: 7,
+            voices: vec![Voice {
+                marked,
+                ..voice.clone()
+            }],
+            ..SeenPull::default()
+        };
+        facts.seen = Some(Seen {
+            at: at(0),
+            viewer: Account::default(),
+            pulls: [("types".to_owned(), pull)].into(),
+            last: None,
+        });
+        said(&state, &facts)
+    };
+    let answers = r#"Answer { item: "types", voice: "c1" }"#;
+    assert!(see(false).contains(answers), "{}", see(false));
+    assert!(!see(true).contains("Answer"), "{}", see(true));
 }

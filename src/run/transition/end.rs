@@ -27,6 +27,7 @@ pub fn run_adopted(
                 head: b.head.clone(),
                 at,
                 because: format!("merged by hand by {}", by.name),
+                by_hand: true,
             });
             item.phase = Phase::Merged;
             item.pending = None;
@@ -70,6 +71,7 @@ pub fn merged(
         head,
         at,
         because: because.clone(),
+        by_hand: false,
     });
     item.phase = Phase::Merged;
     let is_validation = item.key == P0;

@@ -165,7 +165,10 @@ pub fn taken(
         short(&merged.commit),
         merged.because
     );
-    item.merged = Some(merged);
+    item.merged = Some(Merged {
+        by_hand: true,
+        ..merged
+    });
     item.phase = Phase::Merged;
     item.pending = None;
     item.waits_for.clear();

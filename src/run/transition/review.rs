@@ -9,12 +9,9 @@ use crate::run::state::{Decision, Item, Pending, Person, Phase, Review, State};
 /// # Errors
 /// [`NotPossible`] when there is nothing to decide, or the commit is not the one that waits.
 pub fn reviewed(state: &mut State, key: &str, mut review: Review) -> Result<Said, NotPossible> {
-    let ended = state.end.is_some();
+    not_ended(state)?;
     let run = state.run.clone();
     let (item, name) = find(state, key)?;
-    if ended {
-        return Err(NotPossible(format!("run {run} has ended")));
-    }
     let head = item
         .branch
         .as_ref()
@@ -122,16 +119,25 @@ fn went_wrong(item: &Item) -> String {
     }
 }
 
+/// Nobody decides in a run that has ended, also when it ended after they looked.
+fn not_ended(state: &State) -> Result<(), NotPossible> {
+    match state.end {
+        Some(_) => Err(NotPossible(format!("run {} has ended", state.run))),
+        None => Ok(()),
+    }
+}
+
 /// A person asks for another attempt.
 ///
 /// # Errors
-/// [`NotPossible`] when the item is neither failed nor blocked.
+/// [`NotPossible`] when the item is neither failed nor blocked, or the run has ended.
 pub fn retried(
     state: &mut State,
     key: &str,
     fresh: bool,
     by: &Person,
 ) -> Result<Said, NotPossible> {
+    not_ended(state)?;
     let run = state.run.clone();
     let limited = state.limited.clone();
     let (item, name) = find(state, key)?;
@@ -188,6 +194,7 @@ pub fn retried(
 /// # Errors
 /// [`NotPossible`] when it is merged, left out already, or being worked on.
 pub fn skipped(state: &mut State, key: &str, why: &str, by: &Person) -> Result<Said, NotPossible> {
+    not_ended(state)?;
     let (item, name) = find(state, key)?;
     match &item.phase {
         Phase::Merged => return Err(NotPossible(format!("{name} is merged already"))),

@@ -2,10 +2,10 @@ mod any;
 
 use super::*;
 use crate::plan::Config;
-use crate::report::sample::{self, at, oid};
+use crate::report::sample::{self, ada, at, oid};
 use crate::run::approval::Carried;
 use crate::run::order::{AttemptResult, OrderKind, SCHEMA, Verdict};
-use crate::run::state::{Pending, Phase};
+use crate::run::state::{Decision, Outcome, Pending, Phase, Review};
 
 /// What came of the attempt under way on `key`.
 fn result(state: &State, key: &str, verdict: Verdict) -> AttemptResult {
@@ -142,3 +142,33 @@ fn a_run_of_which_nothing_is_left_is_complete_without_a_pull_request() {
 }
 
 mod walks;
+
+/// Somebody else may have ended the run between the look and the word.
+#[test]
+fn nothing_is_decided_in_a_run_that_has_ended() {
+    let mut state = sample::state();
+    sample::finish(&mut state, "types", |a| a.outcome = Outcome::Failed);
+    state.item_mut("types").unwrap().phase = Phase::Failed {
+        reasons: Vec::new(),
+    };
+    aborted(&mut state, &ada(), at(1)).unwrap();
+    let before = state.clone();
+    let review = Review {
+        decision: Decision::Revise,
+        by: ada(),
+        at: at(2),
+        commit: String::new(),
+        text: "again".to_owned(),
+        round: 1,
+        source: None,
+    };
+    let said = [
+        skipped(&mut state, "client", "not needed", &ada()),
+        retried(&mut state, "types", false, &ada()),
+        reviewed(&mut state, "types", review),
+    ];
+    for said in said {
+        assert_eq!(said.unwrap_err().to_string(), "run wiz has ended");
+    }
+    assert_eq!(state, before);
+}

@@ -449,6 +449,23 @@ fn limits_are_waited_for_by_reads_and_changes_alike() {
     assert!(told[0].contains("(2 min 00 s)"), "{told:?}");
 }
 
+/// In the time of a wait the world goes on.
+#[test]
+fn what_holds_at_once_alone_is_not_sent_after_a_wait() {
+    let limit = with(
+        403,
+        &[("retry-after", "30")],
+        &json!({"message": "secondary rate limit"}),
+    );
+    let (mut client, server, waits) = client([limit, json(201, &json!({}))]);
+    let mut open = || client.send_at_once(Method::POST, PULLS, &json!({}));
+    let error = open().unwrap_err();
+    assert!(matches!(error, ApiError::Temporary { .. }), "{error}");
+    assert!(error.nothing_happened());
+    assert_eq!((server.lines().len(), waits.seconds()), (1, vec![30]));
+    open().unwrap();
+}
+
 #[test]
 fn a_limit_that_lasts_too_long_is_an_end() {
     let reset = (Timestamp::now().as_second() + 3000).to_string();

@@ -194,6 +194,7 @@ fn desk(random: &mut Random) -> Desk {
             head: random.hostile(),
             at: sample::at(0),
             because: format!("policy {}", random.hostile()),
+            by_hand: false,
         });
     }
     desk

@@ -87,6 +87,7 @@ fn the_final_pull_request() {
         head: oid('c'),
         at: sample::at(3000),
         because: "policy: checkpoint high-risk".to_owned(),
+        by_hand: false,
     });
     state.item_mut("handler").unwrap().phase = Phase::Skipped {
         why: "comes later, see #4".to_owned(),

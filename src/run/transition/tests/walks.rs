@@ -218,6 +218,7 @@ impl Walk {
             head,
             at: time,
             because: "merged on the forge".to_owned(),
+            by_hand: false,
         };
         go::taken(&mut self.state, key, merged, &commit).map(drop)
     }
