@@ -19,6 +19,9 @@ use super::world::{Fail, LEDGER, Pid, RUN, World};
 pub struct Audit {
     /// Every claim ever made, with the item.
     pub claims: BTreeMap<String, String>,
+    /// A process was lost with an attempt that may have cost something. What it cost is not known, or only
+    /// when the next goes on from its answer.
+    pub cost_lost: bool,
     /// What was approved in a terminal: item and commit.
     pub here: BTreeSet<(String, String)>,
     /// Items that somebody asked to leave out in a terminal.

@@ -359,14 +359,16 @@ fn attempts_limited(w: &World, before: &Rc<Entry>, after: &Rc<Entry>) -> Held {
 
 /// "Reaching a limit of money … is a stop": no agent is asked any more, and those that are keep to it
 /// together.
-fn budget_kept(_: &World, before: &Rc<Entry>, after: &Rc<Entry>) -> Held {
+fn budget_kept(w: &World, before: &Rc<Entry>, after: &Rc<Entry>) -> Held {
     let limits = &before.config.limits;
     let spent = |of: Option<&str>| -> f64 {
         let results = before.records.values().filter_map(|r| r.result.as_ref());
         let results = results.filter(|r| of.is_none_or(|key| r.item == key));
         results.filter_map(|r| r.agent.as_ref()?.cost_usd).sum()
     };
-    if let Some(limit) = after.config.limits.run_cost_usd {
+    if let Some(limit) = after.config.limits.run_cost_usd
+        && !w.audit.cost_lost
+    {
         let all = after.state.cost_usd();
         // What is left is given out in whole cents.
         held(all < limit + 0.1, || {
@@ -509,6 +511,10 @@ pub fn learn(w: &mut World, before: &Rc<Entry>, after: &Rc<Entry>) {
     for (a, b) in pairs(&before.state, &after.state) {
         if let (None, Some(claim)) = (claim(a), claim(b)) {
             w.audit.claims.insert(claim.id.clone(), a.key.clone());
+        }
+        if let (Some(claim), None) = (claim(a), claim(b)) {
+            let lost = b.attempts.len() == a.attempts.len() && is_agents(claim.kind);
+            w.audit.cost_lost |= lost;
         }
         let tries = w.audit.tries.entry(a.key.clone()).or_default();
         if b.attempts.len() > a.attempts.len() {
