@@ -114,6 +114,7 @@ impl Writer<'_> {
                     commit: Some(w.commit.clone()),
                     kept: (!passes).then(|| format!("pertask/bench/kept/{key}-{number}")),
                     carries_approval: false,
+                    made: None,
                 },
                 branch: &format!("pertask/bench/{key}"),
                 limits: &w.config.limits,

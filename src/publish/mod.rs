@@ -271,6 +271,7 @@ impl Publisher<'_> {
                 commit,
                 kept: None,
                 carries_approval: carries,
+                made: None,
             });
         }
         let parents = match head {
@@ -307,6 +308,10 @@ impl Publisher<'_> {
             commit: Some(commit),
             kept,
             carries_approval: false,
+            made: match order.kind {
+                OrderKind::Person => Some(self.repo.commit_info(&order.base)?.time),
+                _ => None,
+            },
         })
     }
 

@@ -6,6 +6,7 @@
 //! approval to another commit when a branch is rewritten with the same difference, so an approval
 //! that is older than our commit's first appearance is not one of it.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -64,14 +65,15 @@ pub enum Verdict {
 #[must_use]
 pub fn verdict(pull: &SeenPull, asked: &Asked<'_>, policy: Policy) -> Verdict {
     let mut why = Vec::new();
-    let mut newest: BTreeMap<u64, &Voice> = BTreeMap::new();
-    for voice in opinions(pull, asked.answers) {
+    let newest = last_words(opinions(pull, asked.answers).filter(|voice| {
         match may_decide(pull, voice, policy) {
-            Ok(()) => hear(&mut newest, voice),
-            Err(Some(reason)) => why.push(reason),
-            Err(None) => {}
+            Ok(()) => true,
+            Err(reason) => {
+                why.extend(reason);
+                false
+            }
         }
-    }
+    }));
     let mut by = Vec::new();
     let mut stands = Vec::new();
     for voice in newest.values() {
@@ -113,11 +115,8 @@ pub fn verdict(pull: &SeenPull, asked: &Asked<'_>, policy: Policy) -> Verdict {
 /// People whose request for changes still stands, for asking them again.
 #[must_use]
 pub fn outstanding<'p>(pull: &'p SeenPull, answers: &[&str], policy: Policy) -> Vec<&'p Account> {
-    let mut newest: BTreeMap<u64, &'p Voice> = BTreeMap::new();
-    for voice in opinions(pull, answers).filter(|v| may_decide(pull, v, policy).is_ok()) {
-        hear(&mut newest, voice);
-    }
-    newest
+    let may = |v: &&Voice| may_decide(pull, v, policy).is_ok();
+    last_words(opinions(pull, answers).filter(may))
         .into_values()
         .filter(|v| matches!(opinion(v), Opinion::Refuses))
         .map(|v| &v.by)
@@ -155,11 +154,8 @@ pub fn lapsed<'p>(item: &'p Item, pull: &'p SeenPull, policy: Policy) -> Vec<Lap
         return Vec::new();
     };
     let carried = |commit: &str| item.carries.iter().any(|c| c.commit == commit);
-    let mut voices: BTreeMap<u64, &Voice> = BTreeMap::new();
-    for voice in opinions(pull, &[]).filter(|v| may_decide(pull, v, policy).is_ok()) {
-        hear(&mut voices, voice);
-    }
-    voices
+    let may = |v: &&Voice| may_decide(pull, v, policy).is_ok();
+    last_words(opinions(pull, &[]).filter(may))
         .into_values()
         .filter(|v| v.at <= taken.at)
         .filter_map(|voice| {
@@ -212,18 +208,28 @@ pub fn may_decide(pull: &SeenPull, voice: &Voice, policy: Policy) -> Result<(), 
     Ok(())
 }
 
-/// Keeps what somebody said last. Of a review and a comment of the same second nobody can tell which
-/// was first: then the approval is not taken for the last word.
-fn hear<'p>(newest: &mut BTreeMap<u64, &'p Voice>, voice: &'p Voice) {
-    let is_command = |v: &Voice| matches!(v.kind, VoiceKind::Command(_));
+/// What each of them said last. Of a review and a comment of the same second nobody can tell which was
+/// first: then the approval is not taken for the last word.
+fn last_words<'p>(voices: impl Iterator<Item = &'p Voice>) -> BTreeMap<u64, &'p Voice> {
     let approves = |v: &Voice| matches!(opinion(v), Opinion::Approves(_));
-    let before = newest.get(&voice.by.id);
-    let unclear = before.is_some_and(|b| {
-        b.at == voice.at && is_command(b) != is_command(voice) && !approves(b) && approves(voice)
-    });
-    if !unclear || plant::is("approval-wins-a-tie") {
-        newest.insert(voice.by.id, voice);
+    // The last review and the last comment of each: among its like it is known which was first.
+    let mut last: BTreeMap<u64, [Option<&'p Voice>; 2]> = BTreeMap::new();
+    for voice in voices {
+        let of = usize::from(matches!(voice.kind, VoiceKind::Command(_)));
+        last.entry(voice.by.id).or_default()[of] = Some(voice);
     }
+    let of_both = |both: [Option<&'p Voice>; 2]| match both {
+        [Some(review), Some(comment)] => Some(match review.at.cmp(&comment.at) {
+            Ordering::Less => comment,
+            Ordering::Greater => review,
+            Ordering::Equal if approves(review) != plant::is("approval-wins-a-tie") => comment,
+            Ordering::Equal => review,
+        }),
+        [one, other] => one.or(other),
+    };
+    let last = last.into_iter();
+    last.filter_map(|(who, both)| Some((who, of_both(both)?)))
+        .collect()
 }
 
 enum Opinion<'v> {

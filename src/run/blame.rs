@@ -187,6 +187,7 @@ mod tests {
                 commit: Some(sample::oid('f')),
                 kept: Some("pertask/wiz/kept/x".to_owned()),
                 carries_approval: false,
+                made: None,
             },
             branch: "pertask/wiz/x",
             limits: &crate::plan::Config::default().limits,

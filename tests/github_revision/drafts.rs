@@ -15,7 +15,7 @@ printf '{"status":"complete","summary":"wrote %s"}' "$PERTASK_TASK" > "$PERTASK_
 
 /// A plan whose build fails while a file says `half`.
 const WHOLE: &str = r#"title = "Two files"
-build = [["sh", "-c", "if grep -n half *.txt; then echo 'one.txt:1:1: only half' >&2; exit 1; fi"]]
+build = [["sh", "-c", "if grep -n half *.txt; then echo 'one.txt:1:1: only half'; exit 1; fi"]]
 
 [[task]]
 id = "one"
@@ -62,7 +62,7 @@ fn a_failed_task_is_a_draft_and_becomes_ready_after_retry() {
     > [!CAUTION]
     > **What did not hold:**
     >
-    > - sh -c 'if grep -n half \*.txt; then echo '\\''one.txt:1:1: only half'\\'' \>\&2; exit 1; fi': ended with exit status 1
+    > - sh -c 'if grep -n half \*.txt; then echo '\\''one.txt:1:1: only half'\\''; exit 1; fi': ended with exit status 1
 
     The first of two
 
@@ -79,9 +79,9 @@ fn a_failed_task_is_a_draft_and_becomes_ready_after_retry() {
     | `files` | holds | one.txt |
     | `scope` | holds | 1 file changed, all within the task |
     | `line limit` | holds | one.txt has 1 line |
-    | `sh -c 'if grep -n half *.txt; then echo '\''one.txt:1:1: only half'\'' >&2; exit 1; fi'` | **fails** | ended with exit status 1 |
+    | `sh -c 'if grep -n half *.txt; then echo '\''one.txt:1:1: only half'\''; exit 1; fi'` | **fails** | ended with exit status 1 |
 
-    <details><summary>Output of <code>sh -c 'if grep -n half *.txt; then echo '\''one.txt:1:1: only half'\'' &gt;&amp;2; exit 1; fi'</code></summary>
+    <details><summary>Output of <code>sh -c 'if grep -n half *.txt; then echo '\''one.txt:1:1: only half'\''; exit 1; fi'</code></summary>
 
     ```text
     1:half, attempt 2
@@ -141,7 +141,7 @@ fn a_failed_task_is_a_draft_and_becomes_ready_after_retry() {
     - Build: FAILURE
     - Agent: mine (task-1)
     - Skills invoked: none named
-    - Reason: sh -c 'if grep -n half \*.txt; then echo '\\''one.txt:1:1: only half'\\'' \>\&2; exit 1; fi': ended with exit status 1
+    - Reason: sh -c 'if grep -n half \*.txt; then echo '\\''one.txt:1:1: only half'\\''; exit 1; fi': ended with exit status 1
 
     ##### Files Created
     - one.txt
@@ -153,7 +153,7 @@ fn a_failed_task_is_a_draft_and_becomes_ready_after_retry() {
     - None
 
     ##### Earlier attempts
-    - Attempt 1 (first, mine): failed: sh -c 'if grep -n half \*.txt; then echo '\\''one.txt:1:1: only half'\\'' \>\&2; exit 1; fi': ended with exit status 1
+    - Attempt 1 (first, mine): failed: sh -c 'if grep -n half \*.txt; then echo '\\''one.txt:1:1: only half'\\''; exit 1; fi': ended with exit status 1
 
     </details>
 
@@ -186,8 +186,8 @@ fn a_failed_task_is_a_draft_and_becomes_ready_after_retry() {
 
     | Attempt | Why | By | Outcome | Commit | Time | Cost |
     |---|---|---|---|---|---|---|
-    | 1 | first | mine | failed: sh -c 'if grep -n half \*.txt; then echo '\\''one.txt:1:1: only half'\\'' \>\&2; exit 1; fi': ended with exit status 1 | [`[ID]`]([GITHUB]/acme/widgets/commit/[OID]) | [T] |  |
-    | 2 | retry | mine | failed: sh -c 'if grep -n half \*.txt; then echo '\\''one.txt:1:1: only half'\\'' \>\&2; exit 1; fi': ended with exit status 1 | [`[ID]`]([GITHUB]/acme/widgets/commit/[OID]) | [T] |  |
+    | 1 | first | mine | failed: sh -c 'if grep -n half \*.txt; then echo '\\''one.txt:1:1: only half'\\''; exit 1; fi': ended with exit status 1 | [`[ID]`]([GITHUB]/acme/widgets/commit/[OID]) | [T] |  |
+    | 2 | retry | mine | failed: sh -c 'if grep -n half \*.txt; then echo '\\''one.txt:1:1: only half'\\''; exit 1; fi': ended with exit status 1 | [`[ID]`]([GITHUB]/acme/widgets/commit/[OID]) | [T] |  |
     ");
     let statuses: Vec<String> = hub
         .github
@@ -203,7 +203,7 @@ fn a_failed_task_is_a_draft_and_becomes_ready_after_retry() {
         })
         .collect();
     insta::assert_snapshot!(statuses.join("\n"), @r"
-    pertask/build failure: sh -c 'if grep -n half *.txt; then echo '\''one.txt:1:1: only half'\'' >&2; exit 1; fi': ended with exit status 1
+    pertask/build failure: sh -c 'if grep -n half *.txt; then echo '\''one.txt:1:1: only half'\''; exit 1; fi': ended with exit status 1
     pertask/rules failure: not run: attempt 2 failed before
     ");
     hub.github.clear_log();
@@ -251,7 +251,7 @@ fn a_failed_task_is_a_draft_and_becomes_ready_after_retry() {
     | `files` | holds | one.txt |
     | `scope` | holds | 1 file changed, all within the task |
     | `line limit` | holds | one.txt has 1 line |
-    | `sh -c 'if grep -n half *.txt; then echo '\''one.txt:1:1: only half'\'' >&2; exit 1; fi'` | holds | succeeded |
+    | `sh -c 'if grep -n half *.txt; then echo '\''one.txt:1:1: only half'\''; exit 1; fi'` | holds | succeeded |
 
     ### Success criteria
 
@@ -308,8 +308,8 @@ fn a_failed_task_is_a_draft_and_becomes_ready_after_retry() {
     - None
 
     ##### Earlier attempts
-    - Attempt 1 (first, mine): failed: sh -c 'if grep -n half \*.txt; then echo '\\''one.txt:1:1: only half'\\'' \>\&2; exit 1; fi': ended with exit status 1
-    - Attempt 2 (retry, mine): failed: sh -c 'if grep -n half \*.txt; then echo '\\''one.txt:1:1: only half'\\'' \>\&2; exit 1; fi': ended with exit status 1
+    - Attempt 1 (first, mine): failed: sh -c 'if grep -n half \*.txt; then echo '\\''one.txt:1:1: only half'\\''; exit 1; fi': ended with exit status 1
+    - Attempt 2 (retry, mine): failed: sh -c 'if grep -n half \*.txt; then echo '\\''one.txt:1:1: only half'\\''; exit 1; fi': ended with exit status 1
 
     </details>
 

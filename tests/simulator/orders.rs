@@ -264,6 +264,7 @@ impl World {
                 commit,
                 kept: None,
                 carries_approval,
+                made: None,
             };
         }
         let parents = match head {
@@ -283,6 +284,8 @@ impl World {
             commit: Some(commit),
             kept,
             carries_approval: false,
+            made: (order.kind == OrderKind::Person && self.git.knows(&order.base))
+                .then(|| self.git.get(&order.base).at),
         }
     }
 

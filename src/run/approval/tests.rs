@@ -221,6 +221,33 @@ fn what_was_said_counts_as_the_rule_says() {
             ONE,
             vec![v(OLIVE, 5, approval(HEAD)), v(MALLORY, 6, revise())],
         ),
+        (
+            "a review and two comments in one second",
+            ONE,
+            vec![
+                v(OLIVE, 5, refusal()),
+                v(OLIVE, 5, revise()),
+                v(OLIVE, 5, comment(HEAD)),
+            ],
+        ),
+        (
+            "the review between them",
+            ONE,
+            vec![
+                v(OLIVE, 5, comment(HEAD)),
+                v(OLIVE, 5, refusal()),
+                v(OLIVE, 5, comment(HEAD)),
+            ],
+        ),
+        (
+            "two reviews and a comment in one second",
+            ONE,
+            vec![
+                v(OLIVE, 5, refusal()),
+                v(OLIVE, 5, approval(HEAD)),
+                v(OLIVE, 5, comment(HEAD)),
+            ],
+        ),
         ("one of two", two, vec![v(OLIVE, 5, approval(HEAD))]),
         (
             "one of two, twice",
@@ -282,6 +309,9 @@ fn what_was_said_counts_as_the_rule_says() {
     approved by one, refused by a stranger: approved by olive
     approved by one, another's refusal dismissed: approved by olive
     changes asked for with a comment: open: mallory asked for changes and has not approved since
+    a review and two comments in one second: open: olive asked for changes and has not approved since
+    the review between them: open: olive asked for changes and has not approved since
+    two reviews and a comment in one second: approved by olive
     one of two: open: 1 of 2 approvals are there
     one of two, twice: open: 1 of 2 approvals are there
     two of two: approved by olive, mallory
@@ -331,7 +361,7 @@ fn nothing_is_approved_that_a_permitted_person_did_not_approve() {
     };
     let mut approved = 0;
     for _ in 0..20_000 {
-        let voices: Vec<Voice> = (0..below(5))
+        let mut voices: Vec<Voice> = (0..below(5))
             .map(|n| {
                 let id = 1 + below(5) as u64;
                 let minute = i64::try_from(below(3) * 10 + n).unwrap() - 10;
@@ -340,6 +370,7 @@ fn nothing_is_approved_that_a_permitted_person_did_not_approve() {
                 voice
             })
             .collect();
+        voices.sort_by_key(|v| v.at);
         let policy = Policy {
             approvals: 1 + u32::try_from(below(2)).unwrap(),
             author_may_approve: below(2) == 0,

@@ -87,6 +87,9 @@ pub struct Published {
     pub kept: Option<String>,
     /// Whether an approval of the item's former head carries over to this commit.
     pub carries_approval: bool,
+    /// When the person made the commit that was checked, by their clock. What was approved before was
+    /// another one: the forge moves approvals to a commit with the same difference.
+    pub made: Option<Timestamp>,
 }
 
 /// What an attempt is recorded with beside its result.
@@ -284,7 +287,7 @@ fn passed(
         ) => {
             item.carries = vec![Carried {
                 commit: theirs.clone(),
-                since: None,
+                since: facts.published.made,
             }];
         }
         _ => item.carries.clear(),

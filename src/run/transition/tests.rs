@@ -5,7 +5,7 @@ use crate::plan::Config;
 use crate::report::sample::{self, ada, at, oid};
 use crate::run::approval::Carried;
 use crate::run::order::{AttemptResult, OrderKind, SCHEMA, Verdict};
-use crate::run::state::{Decision, Outcome, Pending, Phase, Review};
+use crate::run::state::{Claim, Decision, Outcome, Pending, Phase, Review};
 
 /// What came of the attempt under way on `key`.
 fn result(state: &State, key: &str, verdict: Verdict) -> AttemptResult {
@@ -171,4 +171,48 @@ fn nothing_is_decided_in_a_run_that_has_ended() {
         assert_eq!(said.unwrap_err().to_string(), "run wiz has ended");
     }
     assert_eq!(state, before);
+}
+
+/// An approval that was given before their commit was made is one of another commit.
+#[test]
+fn a_persons_commit_carries_approvals_from_when_it_was_made() {
+    let mut state = sample::state();
+    sample::finish(&mut state, "types", |_| {});
+    let item = state.item_mut("types").unwrap();
+    item.phase = Phase::Pending;
+    item.pending = Some(Pending {
+        kind: OrderKind::Person,
+        feedback: String::new(),
+        from: String::new(),
+        fresh: false,
+        errors: String::new(),
+        commit: Some(oid('f')),
+    });
+    let claim = Claim {
+        kind: OrderKind::Person,
+        ..sample::claim(2)
+    };
+    claimed(&mut state, "types", claim).unwrap();
+    let passed = Verdict::Passed {
+        needs_review: false,
+    };
+    let result = result(&state, "types", passed);
+    let facts = Facts {
+        kind: OrderKind::Person,
+        by: "Ada",
+        prompt_sha256: "",
+        published: Published {
+            commit: Some(oid('1')),
+            made: Some(at(500)),
+            ..Published::default()
+        },
+        branch: "pertask/wiz/1-types",
+        limits: &Config::default().limits,
+    };
+    finished(&mut state, &result, &facts).unwrap();
+    let carried = Carried {
+        commit: oid('f'),
+        since: Some(at(500)),
+    };
+    assert_eq!(state.item("types").unwrap().carries, [carried]);
 }

@@ -114,6 +114,7 @@ fn step(random: &mut Random, state: &mut State, count: u32) -> (&'static str, bo
                     commit: Some(commit),
                     kept: random.flip().then(|| "pertask/wiz/kept/x".to_owned()),
                     carries_approval: random.flip(),
+                    made: None,
                 },
                 branch: "pertask/wiz/x",
                 limits: &limits,

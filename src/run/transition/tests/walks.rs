@@ -161,6 +161,7 @@ impl Walk {
                 kept: commit.clone().filter(|_| !passed),
                 commit,
                 carries_approval: claim.kind == OrderKind::Forward && self.random.flip(),
+                made: None,
             },
             branch: &branch,
             limits: &Config::default().limits,
