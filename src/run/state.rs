@@ -548,7 +548,7 @@ pub struct Merged {
     pub at: Timestamp,
     /// Why it was allowed: the reviewer, or the policy.
     pub because: String,
-    /// It was not this program that merged it, so what was said before may not be answered yet.
+    /// Somebody merged it on the run branch, past its pull request: what was said there may not be answered yet.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub by_hand: bool,
 }

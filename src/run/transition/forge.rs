@@ -165,10 +165,7 @@ pub fn taken(
         short(&merged.commit),
         merged.because
     );
-    item.merged = Some(Merged {
-        by_hand: true,
-        ..merged
-    });
+    item.merged = Some(merged);
     item.phase = Phase::Merged;
     item.pending = None;
     item.waits_for.clear();
