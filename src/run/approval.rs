@@ -221,9 +221,8 @@ fn last_words<'p>(voices: impl Iterator<Item = &'p Voice>) -> BTreeMap<u64, &'p 
     let of_both = |both: [Option<&'p Voice>; 2]| match both {
         [Some(review), Some(comment)] => Some(match review.at.cmp(&comment.at) {
             Ordering::Less => comment,
-            Ordering::Greater => review,
             Ordering::Equal if approves(review) != plant::is("approval-wins-a-tie") => comment,
-            Ordering::Equal => review,
+            Ordering::Equal | Ordering::Greater => review,
         }),
         [one, other] => one.or(other),
     };

@@ -105,13 +105,12 @@ fn step(random: &mut Random, state: &mut State, count: u32) -> (&'static str, bo
                 result.claim = "another".to_owned();
             }
             let limits = Config::default().limits;
-            let commit = letter(random);
             let facts = Facts {
                 kind: claim.kind,
                 by: "Ada",
                 prompt_sha256: "",
                 published: Published {
-                    commit: Some(commit),
+                    commit: Some(letter(random)),
                     kept: random.flip().then(|| "pertask/wiz/kept/x".to_owned()),
                     carries_approval: random.flip(),
                     made: None,
